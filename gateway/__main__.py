@@ -1,0 +1,37 @@
+"""`python -m gateway`: serve HTTP until told to stop."""
+
+import sys
+
+import uvicorn
+
+from gateway.app import create
+from infra import settings, telemetry
+
+
+def main() -> int:
+    """Serve. Exits with 2 and a sentence when the environment is not usable."""
+    try:
+        chosen = settings.read()
+    except settings.ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    telemetry.configure(chosen, "gateway")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create(chosen),
+            host=chosen.http_host,
+            port=chosen.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=max(1, int(chosen.grace_seconds)),
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

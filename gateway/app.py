@@ -1,0 +1,68 @@
+"""Composition root of the gateway: opens the doors, hangs the routes, closes in the opposite order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import health, problems
+from gateway.auth import Callers
+from gateway.endpoint import begin
+from gateway.headers import SecurityHeaders
+from gateway.routes import ENDPOINTS
+from gateway.services import Services, in_thread
+from gateway.waiting import MOST_WAITERS
+from infra import db
+from infra.outbox import Outbox
+from infra.publisher import Publisher
+from infra.settings import Settings
+from infra.storage import Storage
+
+LEGACY = tuple({endpoint.path.partition("{")[0].rstrip("/") for endpoint in ENDPOINTS if endpoint.legacy})
+
+
+def create(settings: Settings) -> Starlette:
+    """The application. It starts although the broker is away: jobs are committed and published later."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        engine = db.connect(settings.database_url.get_secret_value(), settings.database_pool, "reelmill-gateway")
+        storage = Storage(settings)
+        await in_thread(storage.ensure_bucket)
+        publisher = Publisher(settings)
+        await publisher.start()
+        outbox = Outbox(engine, publisher)
+        await outbox.start()
+        app.state.services = Services(settings, engine, storage, outbox, publisher)
+        app.state.callers = Callers(engine)
+        app.state.waiters = anyio.Semaphore(MOST_WAITERS)
+        try:
+            with health.probes(app.state.services, asyncio.get_running_loop()):
+                yield
+        finally:
+            # Entrances are closed by the server; what was accepted is committed and published before the doors close.
+            await outbox.stop()
+            await publisher.stop()
+            engine.dispose()
+
+    app = Starlette(
+        routes=[endpoint.route() for endpoint in ENDPOINTS],
+        exception_handlers={404: _unmatched, 405: _unmatched},
+        lifespan=lifespan,
+    )
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+async def _unmatched(request: Request, error: Exception) -> Response:
+    """No route has this address, or none has this method there: then `Allow` names those of all routes."""
+    begin(request, legacy=request.url.path.startswith(LEGACY))
+    response = await problems.answer(request, error)
+    here = [route for route in request.app.routes if route.path_regex.match(request.url.path)]
+    if here:
+        response.headers["Allow"] = ", ".join(sorted({method for route in here for method in route.methods}))
+    return response

@@ -1,0 +1,90 @@
+"""Who is calling: `Authorization: Bearer <token>`, basic credentials (token name and secret), or nobody.
+
+The look-up is remembered for a few seconds, so a revoked token may live that much longer.
+"""
+
+import base64
+import binascii
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from starlette.requests import Request
+
+from gateway.problems import Problem
+from gateway.services import in_thread
+from infra import tokens
+from infra.tokens import Identity, Role
+
+REMEMBER_SECONDS = 5.0
+REMEMBERED = 10_000
+#: Unknown secrets that one address may try in a window before it has to wait for the next.
+FAILURES = 50
+WINDOW_SECONDS = 10.0
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="reelmill", Basic realm="reelmill", charset="UTF-8"'}
+
+
+@dataclass
+class Callers:
+    """Identities by secret, remembered briefly."""
+
+    engine: Engine
+    _known: dict[str, tuple[float, Identity]] = field(default_factory=dict)
+    _failures: Counter[str] = field(default_factory=Counter)
+    _window_ends: float = 0.0
+
+    async def of(self, secret: str, peer: str) -> Identity | None:
+        """The caller behind a secret, or None. Raises a 429 problem for an address that has guessed too often."""
+        known = self._known.get(secret)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        self._bound_guesses(peer)
+        identity = await in_thread(self._look_up, secret)
+        if identity is None:
+            self._failures[peer] += 1
+            self._known.pop(secret, None)
+            return None
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[secret] = (time.monotonic() + REMEMBER_SECONDS, identity)
+        return identity
+
+    def _bound_guesses(self, peer: str) -> None:
+        if time.monotonic() > self._window_ends:
+            self._failures.clear()
+            self._window_ends = time.monotonic() + WINDOW_SECONDS
+        if self._failures[peer] >= FAILURES:
+            wait = {"Retry-After": str(int(WINDOW_SECONDS))}
+            raise Problem(429, "too_many_failures", "Too many unknown credentials came from here.", headers=wait)
+
+    def _look_up(self, secret: str) -> Identity | None:
+        with self.engine.connect() as connection:
+            return tokens.find(connection, secret)
+
+
+async def require(request: Request, role: Role) -> Identity:
+    """The caller, who has this role. Raises a 401 problem for strangers and a 403 for those who may not."""
+    name, secret = _credentials(request.headers.get("authorization", ""))
+    if secret is None:
+        raise Problem(401, "unauthenticated", "Send a token: `Authorization: Bearer <token>`.", headers=CHALLENGE)
+    callers: Callers = request.app.state.callers
+    identity = await callers.of(secret, request.client.host if request.client else "")
+    if identity is None or (name is not None and name != identity.name):
+        raise Problem(401, "bad_credentials", "This token is not known, or not any more.", headers=CHALLENGE)
+    if not identity.may(role):
+        raise Problem(403, "forbidden", f"This needs the role {role.value}.", role=role.value)
+    return identity
+
+
+def _credentials(header: str) -> tuple[str | None, str | None]:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return None, value.strip()
+    if scheme.lower() == "basic":
+        try:
+            name, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None, None
+        return (name, secret) if colon and secret else (None, None)
+    return None, None

@@ -1,0 +1,74 @@
+"""One line of the route table, and what happens around every request: trace, role, log, problem."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import auth, problems
+from infra import metrics
+from infra.ids import new_traceparent
+from infra.tokens import Role
+
+Handler = Callable[[Request], Awaitable[Response]]
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A route: who may call it, what goes in and what comes out. `role=None` means open to everybody.
+
+    `body` and `reply` are models, or media types for bytes. Old surfaces (`legacy`) get `success` and `message` in
+    their problems.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role | None
+    reply: type[BaseModel] | str | None = None
+    status: int = 200
+    body: type[BaseModel] | str | None = None
+    query: tuple[str, ...] = ()
+    legacy: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+    def route(self) -> Route:
+        """The route with everything that stands around the handler."""
+        return Route(self.path, self._serve, methods=[self.method], name=f"{self.method} {self.path}")
+
+    async def _serve(self, request: Request) -> Response:
+        started = time.perf_counter()
+        begin(request, self.legacy)
+        try:
+            if "%00" in request.url.query or "\x00" in request.url.path:
+                raise problems.Problem(400, "bad_character", "The address has a NUL in it.")
+            if self.role is not None:
+                request.state.identity = await auth.require(request, self.role)
+            response = await self.handler(request)
+        except Exception as error:
+            response = await problems.answer(request, error)
+        response.headers["traceparent"] = request.state.traceparent
+        elapsed = time.perf_counter() - started
+        metrics.http_request_duration_seconds.labels(self.path, self.method, str(response.status_code)).observe(elapsed)
+        return response
+
+
+def begin(request: Request, legacy: bool = False) -> None:
+    """Give the request its trace: the caller's, or a fresh one."""
+    given = request.headers.get("traceparent", "")
+    request.state.traceparent = given if TRACEPARENT.fullmatch(given) else new_traceparent()
+    request.state.trace_id = request.state.traceparent.split("-")[1]
+    request.state.legacy = legacy
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(trace_id=request.state.trace_id)

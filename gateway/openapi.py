@@ -1,0 +1,105 @@
+"""OpenAPI 3.1, made from the route table and the models: a route without documentation cannot exist."""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from gateway.endpoint import Endpoint
+from schemas.jobs import ProblemView
+from schemas.registry import KINDS
+
+REF = "#/components/schemas/{model}"
+PROBLEM = {"application/problem+json": {"schema": {"$ref": REF.format(model=ProblemView.__name__)}}}
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 200},
+    "description": "Repeating a request with the same key gives the first job again.",
+}
+
+
+def document(endpoints: Iterable[Endpoint], version: str) -> dict[str, Any]:
+    """The OpenAPI document of these endpoints."""
+    table = tuple(endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in table:
+        path = re.sub(r":\w+}", "}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reelmill",
+            "version": version,
+            "description": "An event-driven job system for making datasets out of media.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(table),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
+        },
+    }
+
+
+def _schemas(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    models: dict[str, type[BaseModel]] = {ProblemView.__name__: ProblemView}
+    for endpoint in endpoints:
+        for model in (endpoint.body, endpoint.reply):
+            if isinstance(model, type):
+                models[model.__name__] = model
+    models |= {kind.params.__name__: kind.params for kind in KINDS.values()}
+    _, schema = models_json_schema([(m, "validation") for _, m in sorted(models.items())], ref_template=REF)
+    return dict(sorted(schema["$defs"].items()))
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(endpoint),
+        "summary": endpoint.summary,
+        "tags": ["legacy" if endpoint.legacy else "native"],
+        "responses": {
+            str(endpoint.status): _success(endpoint),
+            "default": {"description": "Problem", "content": PROBLEM},
+        },
+        "security": [{"token": []}, {"basic": []}] if endpoint.role is not None else [],
+    }
+    if endpoint.role is not None:
+        operation["x-role"] = endpoint.role.value
+    parameters = _parameters(endpoint)
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.body is not None:
+        operation["requestBody"] = {"required": True, "content": _content(endpoint.body)}
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)(?::\w+)?}", endpoint.path)
+    path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
+    query = [{"name": n, "in": "query", "schema": {"type": "string"}} for n in endpoint.query]
+    return [*path, *query, *([IDEMPOTENCY] if endpoint.path in {"/v1/jobs", "/analysis"} and endpoint.body else [])]
+
+
+def _success(endpoint: Endpoint) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
+    if endpoint.reply is not None:
+        response["content"] = _content(endpoint.reply)
+    return response
+
+
+def _content(what: type[BaseModel] | str) -> dict[str, Any]:
+    if isinstance(what, str):
+        return {what: {"schema": {} if what == "application/json" else {"type": "string", "format": "binary"}}}
+    return {"application/json": {"schema": {"$ref": REF.format(model=what.__name__)}}}
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    words = re.findall(r"[a-z0-9]+", endpoint.path.lower())
+    return "_".join([endpoint.method.lower(), *words])

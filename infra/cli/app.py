@@ -1,0 +1,59 @@
+"""The command tree."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli import files, jobs, operate
+from infra.cli.client import Refused
+from infra.cli.context import Target, talk
+from infra.cli.split import split
+from infra.refusals import CannotStart
+
+app = typer.Typer(
+    name="reelmill",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reelmill: datasets out of media. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, "
+    "6 job failed, 7 timeout.",
+)
+app.add_typer(files.app, name="files")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(operate.tokens, name="token")
+app.command()(operate.up)
+app.command()(operate.demo)
+app.command()(operate.migrate)
+app.command()(split)
+
+
+@app.callback()
+def target(
+    context: typer.Context,
+    home: Annotated[Path, typer.Option(envvar="REELMILL_HOME", help="Where the local system keeps its data.")] = Path(
+        ".reelmill"
+    ),
+    url: Annotated[
+        str | None, typer.Option(envvar="REELMILL_URL", help="The gateway; found in the home if absent.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="REELMILL_TOKEN", help="A token; found in the home if absent.")
+    ] = None,
+) -> None:
+    """Reelmill: datasets out of media."""
+    context.obj = Target(home, url, token)
+
+
+def main() -> None:
+    """Run, and turn what went wrong into a sentence and an exit code."""
+    try:
+        app()
+    except Refused as refused:
+        talk.print(str(refused), style="red", markup=False)
+        sys.exit(refused.code)
+    except CannotStart as error:
+        talk.print(str(error), style="red", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,80 @@
+"""What every command shares: where the gateway is, how to talk, and whether people or programs listen."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.cli.client import Client, Refused
+from infra.cli.exits import Exit
+
+#: Wide enough that nothing is cut where no terminal says how wide it is: scripts need whole ids.
+PIPED = 400
+
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The gateway that the commands talk to."""
+
+    home: Path
+    url: str | None
+    token: str | None
+
+    def client(self) -> Client:
+        """A client for this gateway. Raises Refused when nobody said where it is."""
+        url, token = self.url, self.token
+        if not url or not token:
+            found = self._endpoints()
+            url, token = url or found["http"], token or found["token"]
+        return Client(url, token)
+
+    def _endpoints(self) -> dict[str, Any]:
+        path = self.home / "endpoints.json"
+        try:
+            return dict(orjson.loads(path.read_bytes()))
+        except FileNotFoundError:
+            sentence = (
+                f"No system is up in {self.home}. Start one with `reelmill up`, or set REELMILL_URL and REELMILL_TOKEN."
+            )
+            raise Refused(sentence, Exit.FAILED) from None
+
+
+def client(context: typer.Context) -> Client:
+    """The client of this invocation."""
+    target: Target = context.obj
+    return target.client()
+
+
+def show(document: Any) -> None:
+    """Print a document as JSON on stdout."""
+    data.print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(), markup=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows for people; nothing but the header when there are none."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, no_wrap=True, min_width=36 if column == "id" else None)
+    for row in rows:
+        made.add_row(*row)
+    data.print(made)
+
+
+def size(count: float) -> str:
+    """Bytes for people: `1.4 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

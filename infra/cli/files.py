@@ -1,0 +1,78 @@
+"""`reelmill files`: put, list, get, remove."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+from infra.cli.client import Client
+from infra.cli.context import Json, client, data, show, size, table, talk
+
+app = typer.Typer(no_args_is_help=True, help="Files: what jobs read.")
+FileId = Annotated[str, typer.Argument(help="SHA-256, SHA-1 or an unambiguous prefix of either.")]
+
+
+@app.command("put")
+def put(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)],
+    as_json: Json = False,
+) -> None:
+    """Upload files; prints their ids."""
+    made = [send(client(context), path) for path in paths]
+    if as_json:
+        show(made)
+    else:
+        for file in made:
+            data.print(f"{file['file_id']}  {file['name']}", markup=False)
+
+
+@app.command("list")
+def listing(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="Only files of this name.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: Json = False,
+) -> None:
+    """The newest files."""
+    page = client(context).call("GET", "/v1/files", params={"limit": limit} | ({"name": name} if name else {}))
+    if as_json:
+        show(page["files"])
+        return
+    rows = [(f["file_id"], f["name"], size(f["size"]), f["content_type"], f["created_at"][:19]) for f in page["files"]]
+    table(("id", "name", "size", "type", "created"), rows)
+    if page["next"]:
+        talk.print(f"Only the newest {limit} are shown.")
+
+
+@app.command("get")
+def get(
+    context: typer.Context,
+    file_id: FileId,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="Where to save it; by its own name if absent.")] = None,
+) -> None:
+    """Download a file or an output."""
+    caller = client(context)
+    target = to or Path(Path(caller.call("GET", f"/v1/files/{file_id}")["name"]).name)
+    count = caller.download(f"/v1/files/{file_id}/content", target)
+    talk.print(f"{target} ({size(count)})")
+
+
+@app.command("rm")
+def remove(
+    context: typer.Context,
+    file_id: FileId,
+    force: Annotated[bool, typer.Option(help="Cancel jobs that use it.")] = False,
+) -> None:
+    """Delete an uploaded file. Outputs that were made from it stay."""
+    client(context).call("DELETE", f"/v1/files/{file_id}", params={"force": "1"} if force else {})
+    talk.print("Deleted.")
+
+
+def send(caller: Client, path: Path) -> dict[str, str]:
+    """Upload one file with a progress bar."""
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bars:
+        bar = bars.add_task(path.name, total=path.stat().st_size)
+        return caller.upload(path, seen=lambda count: bars.advance(bar, count))

@@ -1,0 +1,72 @@
+"""The only reader of the environment: one frozen value. A bad value stops the start with a sentence that names it."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.refusals import CannotStart
+
+MIB = 1024 * 1024
+
+
+class ConfigurationError(CannotStart):
+    """The environment does not describe a system that can start."""
+
+
+class Settings(BaseSettings):
+    """Every setting is `REELMILL_<NAME>` in the environment, or a file of that name in `/run/secrets`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REELMILL_",
+        frozen=True,
+        secrets_dir="/run/secrets" if Path("/run/secrets").is_dir() else None,
+    )
+
+    database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
+    amqp_url: SecretStr = Field(description="amqp://user:password@host:port/vhost")
+    s3_endpoint: str = Field(description="http(s)://host:port of any S3-compatible store")
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_bucket: str = Field("reelmill", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    s3_region: str = "us-east-1"
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65535, description="Health and metrics of this process; 0 picks a free port.")
+
+    database_pool: int = Field(8, ge=1, le=200)
+    body_limit: int = Field(1 * MIB, ge=1024, description="Bytes of a JSON body.")
+    upload_limit: int = Field(5 * 1024 * MIB, ge=1, description="Bytes of one uploaded file.")
+    part_size: int = Field(8 * MIB, ge=5 * MIB, description="Bytes of one part of a multipart transfer to the store.")
+
+    slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
+    lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
+    beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")
+    grace_seconds: float = Field(20, ge=0, description="After SIGTERM: how long running jobs may finish.")
+    relay_tick_seconds: float = Field(0.5, gt=0)
+    republish_seconds: float = Field(30, ge=1, description="A queued job whose queue is empty is published again.")
+    orphan_seconds: float = Field(24 * 3600, ge=60, description="Objects that no row names are removed after this age.")
+    scratch: Path | None = Field(None, description="Folder for work files; the system's temporary folder by default.")
+    log_format: str = Field("json", pattern="^(json|text)$")
+
+
+def read() -> Settings:
+    """Read the environment. Raises ConfigurationError with one line per bad or missing variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return read()
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [f"REELMILL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    return "The configuration is not usable:\n  " + "\n  ".join(lines)

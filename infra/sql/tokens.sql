@@ -1,0 +1,13 @@
+-- name: upsert
+insert into tokens (name, roles, secret_sha256, expires_at)
+values (:name, cast(:roles as text[]), :secret_sha256, cast(:expires_at as timestamptz))
+on conflict (name) do update set
+    roles = excluded.roles, secret_sha256 = excluded.secret_sha256, expires_at = excluded.expires_at,
+    created_at = now(), revoked_at = null
+
+-- name: find
+select name, roles from tokens
+where secret_sha256 = :secret_sha256 and revoked_at is null and (expires_at is null or expires_at > now())
+
+-- name: revoke
+update tokens set revoked_at = now() where name = :name and revoked_at is null

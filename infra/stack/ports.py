@@ -1,0 +1,91 @@
+"""Which loopback ports a stack listens on. Two stacks never get the same ones, however they are started.
+
+A stack takes 32 neighbouring ports, below the range from which the kernel gives ports to outgoing connections. It holds
+the first of them bound for as long as it lives: binding is atomic, so the first port is the lock of the whole block.
+"""
+
+import secrets
+import socket
+from dataclasses import dataclass
+from enum import IntEnum
+
+from infra.stack.errors import StackError
+
+HOST = "127.0.0.1"
+SIZE = 32
+_BLOCKS = range(20_000, 32_000, SIZE)
+
+
+class Port(IntEnum):
+    """The place of each listener in the block."""
+
+    LOCK = 0
+    POSTGRES = 1
+    AMQP = 2
+    DISTRIBUTION = 3
+    EPMD = 4
+    PROMETHEUS = 5
+    MASTER = 6
+    MASTER_GRPC = 7
+    VOLUME = 8
+    VOLUME_GRPC = 9
+    FILER = 10
+    FILER_GRPC = 11
+    S3 = 12
+    S3_GRPC = 13
+    HTTP = 16
+    METRICS = 17  # and all that follow: one for each process of the application
+
+
+@dataclass(frozen=True)
+class Block:
+    """The ports of one stack, from `base` on."""
+
+    base: int
+    lock: socket.socket
+
+    def __getitem__(self, port: Port) -> int:
+        return self.base + port
+
+    @property
+    def metrics(self) -> range:
+        """Ports for the health and metrics of the application's processes."""
+        return range(self.base + Port.METRICS, self.base + SIZE)
+
+    def release(self) -> None:
+        """Let another stack have these ports."""
+        self.lock.close()
+
+
+def claim(preferred: int | None = None) -> Block:
+    """Take a free block: the one that starts at `preferred` if it is free, so that a restarted stack keeps its address.
+
+    Raises StackError when every block is taken.
+    """
+    bases = secrets.SystemRandom().sample(_BLOCKS, len(_BLOCKS))
+    if preferred is not None and preferred in _BLOCKS:
+        bases.insert(0, preferred)
+    for base in bases:
+        block = _take(base)
+        if block:
+            return block
+    raise StackError(f"No {SIZE} neighbouring ports are free on {HOST} between {_BLOCKS.start} and {_BLOCKS.stop}.")
+
+
+def _take(base: int) -> Block | None:
+    lock = socket.socket()
+    try:
+        lock.bind((HOST, base))
+        for port in range(base + 1, base + SIZE):
+            _probe(port)
+    except OSError:
+        lock.close()
+        return None
+    return Block(base, lock)
+
+
+def _probe(port: int) -> None:
+    """Raise OSError if somebody listens on `port`; what is left of closed connections does not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))

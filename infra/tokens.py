@@ -1,0 +1,64 @@
+"""Who may call: named tokens with roles. Only a hash of each secret is kept; a secret has 256 random bits."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from infra import db
+
+PREFIX = "rm_"
+
+
+class Role(StrEnum):
+    """What a caller may do. An admin may do everything; a reader only look."""
+
+    ADMIN = "admin"
+    PRODUCER = "producer"
+    WORKER = "worker"
+    READER = "reader"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The caller behind a token."""
+
+    name: str
+    roles: frozenset[Role]
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller has a role, directly, as an admin, or because every role may read."""
+        return role in self.roles or Role.ADMIN in self.roles or role is Role.READER
+
+
+def create(connection: Connection, name: str, roles: Sequence[Role], expires_at: datetime | None = None) -> str:
+    """Make a token, replacing the one of the same name, and return its secret: the only time it is seen."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    db.run(
+        connection,
+        "tokens.upsert",
+        name=name,
+        roles=[role.value for role in roles],
+        secret_sha256=_digest(secret),
+        expires_at=expires_at,
+    )
+    return secret
+
+
+def find(connection: Connection, secret: str) -> Identity | None:
+    """The caller whose secret this is. The look-up is by hash, so its time tells nothing about the secret."""
+    row = db.row(connection, "tokens.find", secret_sha256=_digest(secret))
+    return Identity(row["name"], frozenset(Role(r) for r in row["roles"])) if row is not None else None
+
+
+def revoke(connection: Connection, name: str) -> bool:
+    """End a token at once. False when there is no live token of that name."""
+    return db.run(connection, "tokens.revoke", name=name) == 1
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Exchanges, queues and bindings, as data. Everything here is legal on RabbitMQ 3.10 and on 4.x.
+
+Durable quorum queues only, each with a positive delivery limit of its own (a fuse against crash loops: attempts are
+counted in Postgres), no `x-max-priority`, no transient queues that are not exclusive.
+"""
+
+from dataclasses import dataclass, field
+
+from schemas.registry import Consumer, kinds_of
+
+JOBS = "reelmill.jobs"
+EVENTS = "reelmill.events"
+DEAD = "reelmill.dead"
+UNROUTABLE = "reelmill.unroutable"
+DELIVERY_LIMIT = 20
+# Whoever looks at a parked message and puts it back delivers it. From 4.0 on a queue without a limit of its own drops a
+# message after 20 looks, and not every version reads a negative number as no limit.
+PARKING_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A durable exchange."""
+
+    name: str
+    type: str
+    arguments: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable queue and the routing keys that lead to it, all from one exchange."""
+
+    name: str
+    exchange: str
+    keys: tuple[str, ...]
+    arguments: dict[str, str | int] = field(default_factory=dict)
+
+
+EXCHANGES = (
+    Exchange(JOBS, "topic", {"alternate-exchange": UNROUTABLE}),
+    Exchange(EVENTS, "topic"),
+    Exchange(DEAD, "fanout"),
+    Exchange(UNROUTABLE, "fanout"),
+)
+
+
+def queue_of(consumer: Consumer) -> str:
+    """The name of a consumer's queue."""
+    return f"reelmill.{consumer.value}"
+
+
+def _work(consumer: Consumer) -> Queue:
+    return Queue(
+        name=queue_of(consumer),
+        exchange=JOBS,
+        keys=tuple(kind.name for kind in kinds_of(consumer)),
+        arguments={
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": DEAD,
+            # At-least-once dead-lettering needs reject-publish; a full queue refuses rather than drops its oldest.
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-delivery-limit": DELIVERY_LIMIT,
+        },
+    )
+
+
+def _parking(name: str) -> Queue:
+    return Queue(name, name, ("",), {"x-queue-type": "quorum", "x-delivery-limit": PARKING_LIMIT})
+
+
+QUEUES = (
+    *(_work(consumer) for consumer in Consumer),
+    _parking(DEAD),
+    _parking(UNROUTABLE),
+)

@@ -1,0 +1,163 @@
+"""Splitting 1080p at 5 frames per second into task videos and JPEGs: this pipeline against one pass of the ffmpeg CLI.
+
+    python -m tests.bench.split FOLDER [--seconds 30] [--rounds 3]
+
+Clips are made once and kept in FOLDER. Both make H.264 task videos of 100 frames (same preset, crf, keyframe distance,
+no B-frames) and a JPEG of each frame; ffmpeg at `-q:v 2`, its usual best. Rounds are interleaved; a ratio is the median
+of ffmpeg's rounds over the median of ours: above 1, we need less. Our process is warm, as the consumer's child is:
+what importing the libraries costs, once per child, is printed apart.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from consumers.artifacts import Artifact
+from consumers.splitter.handler import handle
+from tests.clips.footage import footage
+from tests.clips.memory_workspace import MemoryWorkspace
+from tests.clips.splitting import job_of, params
+
+RATE, FRAMES_PER_TASK, KEYFRAME_DISTANCE = 5, 100, 10
+PRESET, CRF = "veryfast", 23
+KINDS = {"with B-frames": 3, "without B-frames": 0}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall and CPU seconds, and the process's peak memory in MB. `started`: CPU seconds before the work began."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+    started: float = 0
+
+
+Run = Callable[[Path, Path], Cost]
+
+
+class FolderWorkspace(MemoryWorkspace):
+    """Objects go to files, as a local store would have them; the job keeps only their keys."""
+
+    def store(self, name: str, source: Path | bytes, content_type: str) -> Artifact:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        made = super().store(name, data, content_type)
+        path = self.scratch.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self.job.objects[made.object_key] = b""
+        return made
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process so far, all threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def once(clip: Path, out: Path) -> Cost:
+    """One split in this process."""
+    attempt = job_of(clip).attempt(out)
+    workspace = FolderWorkspace(attempt.job, attempt.token, attempt.scratch)
+    terms = {"rate": RATE, "frames_per_task": FRAMES_PER_TASK, "preset": PRESET, "crf": CRF}
+    started, begin = cpu_seconds(), time.perf_counter()
+    handle(params(images=True, thumbnails=False, **terms), workspace)
+    wall, cpu = time.perf_counter() - begin, cpu_seconds() - started
+    return Cost(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, started)
+
+
+def ours(clip: Path, out: Path) -> Cost:
+    """One split in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.split", str(out), "--once", str(clip)]
+    return Cost(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+def ffmpeg(clip: Path, out: Path) -> Cost:
+    """The same things from one pass of the command line."""
+    (out / "tasks").mkdir()
+    (out / "frames").mkdir()
+    video = f"-c:v libx264 -preset {PRESET} -crf {CRF} -g {KEYFRAME_DISTANCE} -bf 0 -pix_fmt yuv420p -f segment"
+    cutting = f"-segment_time {FRAMES_PER_TASK // RATE} -reset_timestamps 1 -segment_format mp4"
+    command = [
+        *("ffmpeg", "-nostdin", "-v", "error", "-i", str(clip)),
+        *("-filter_complex", f"[0:v]fps={RATE}:round=up,split=2[a][b]"),
+        *("-map", "[a]", *video.split(), *cutting.split(), "-segment_format_options", "movflags=+faststart"),
+        str(out / "tasks" / "task-%04d.mp4"),
+        *("-map", "[b]", "-q:v", "2", "-f", "image2", str(out / "frames" / "%06d.jpg")),
+    ]
+    begin = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, "ffmpeg failed"
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def clip_of(folder: Path, b_frames: int, seconds: int) -> Path:
+    """The clip, made if it is not there yet."""
+    path = folder / f"footage-{seconds}-{b_frames}.mp4"
+    if not path.exists():
+        footage(path.with_suffix(".part.mp4"), seconds=seconds, b_frames=b_frames).rename(path)
+    return path
+
+
+def measured(run: Run, clip: Path, seconds: int) -> Cost:
+    """One run into an empty folder, which is removed again, with a look at what came out."""
+    out = clip.parent / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    cost = run(clip, out)
+    made = [sum(1 for _ in (out / name).iterdir()) for name in ("frames", "tasks")]
+    assert made == [seconds * RATE, -(-seconds * RATE // FRAMES_PER_TASK)], f"{run.__name__} made {made}"
+    shutil.rmtree(out)
+    return cost
+
+
+def compare(clip: Path, seconds: int, rounds: int) -> str:
+    """One line: medians, ratios, peak memory."""
+    costs: dict[Run, list[Cost]] = {ours: [], ffmpeg: []}
+    for turn in range(rounds):
+        for run in (ours, ffmpeg) if turn % 2 == 0 else (ffmpeg, ours):
+            costs[run].append(measured(run, clip, seconds))
+    columns = []
+    for field in ("wall", "cpu"):
+        theirs, us = (statistics.median(getattr(cost, field) for cost in costs[run]) for run in (ffmpeg, ours))
+        columns.append(f"{field} {theirs:5.1f} s / {us:5.1f} s = {theirs / us:.2f}")
+    peaks = [max(cost.megabytes for cost in costs[run]) for run in (ffmpeg, ours)]
+    started = statistics.median(cost.started for cost in costs[ours])
+    return "   ".join([*columns, f"peak {peaks[0]:.0f} / {peaks[1]:.0f} MB", f"(start-up, once: {started:.1f} s CPU)"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.once:
+        print(json.dumps(asdict(once(asked.once, asked.folder))))
+        return
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    print(f"1080p30, {asked.seconds} s, ffmpeg / ours, median of {asked.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    for name, b_frames in KINDS.items():
+        clip = clip_of(asked.folder, b_frames, asked.seconds)
+        print(f"{name:16}   {compare(clip, asked.seconds, asked.rounds)}", flush=True)
+    lengths = (asked.seconds, 3 * asked.seconds)
+    peaks = [measured(ours, clip_of(asked.folder, 3, seconds), seconds).megabytes for seconds in lengths]
+    print(f"peak memory: {peaks[0]:.0f} MB for {lengths[0]} s, {peaks[1]:.0f} MB for {lengths[1]} s")
+
+
+if __name__ == "__main__":
+    main()

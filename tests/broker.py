@@ -1,0 +1,85 @@
+"""The broker as a test sees it: queues of its own to look into, by a plain blocking connection."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import pika
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+
+from infra.settings import Settings
+
+PATIENCE = 60.0
+
+
+class Broker:
+    """A connection for looking and tampering. Leave the `with` block to close it."""
+
+    def __init__(self, settings: Settings) -> None:
+        parameters = pika.URLParameters(settings.amqp_url.get_secret_value())
+        parameters.heartbeat = 0  # a test may look away for long
+        self._connection = pika.BlockingConnection(parameters)
+        self._channel: Any = self._connection.channel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(AMQPError):  # the test may have taken the broker away
+            self._connection.close()
+
+    def exchange(self, name: str, **options: Any) -> None:
+        """Declare a topic exchange."""
+        self._channel.exchange_declare(name, "topic", durable=True, **options)
+
+    def queue(self, name: str, exchange: str, key: str = "#", **arguments: Any) -> None:
+        """Declare a durable quorum queue (or what the arguments say, `x_` for `x-`) bound to an exchange."""
+        given = {"x-queue-type": "quorum"} | {k.replace("_", "-"): v for k, v in arguments.items()}
+        self._channel.queue_declare(name, durable=True, arguments=given)
+        self._channel.queue_bind(name, exchange, key)
+
+    def depth(self, name: str) -> int:
+        """Messages ready in a queue; -1 when there is no such queue."""
+        try:
+            return int(self._channel.queue_declare(name, passive=True).method.message_count)
+        except ChannelClosedByBroker:
+            self._channel = self._connection.channel()
+            return -1
+
+    def take(self, name: str) -> Any | None:
+        """Take one message for good: `(method, properties, body)`."""
+        method, properties, body = self._channel.basic_get(name, auto_ack=True)
+        return (method, properties, body) if method is not None else None
+
+    def take_all(self, name: str) -> list[Any]:
+        """Take every message that is there."""
+        taken = []
+        while (message := self.take(name)) is not None:
+            taken.append(message)
+        return taken
+
+    def purge(self, name: str) -> None:
+        """Lose every message of a queue."""
+        self._channel.queue_purge(name)
+
+    def delete_exchange(self, name: str) -> None:
+        """Lose an exchange with its bindings."""
+        self._channel.exchange_delete(name)
+
+    def delete(self, name: str) -> None:
+        """Lose a queue."""
+        self._channel.queue_delete(name)
+
+
+async def reached(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    """Poll on the running loop until a condition holds. Fails the test, naming `what`, when it never does."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:g} s in vain: {what}")
+        await asyncio.sleep(0.02)

@@ -1,0 +1,281 @@
+"""Consumers are killed, frozen, stopped and cut off in the middle of a job: it ends once, with one result."""
+
+import signal
+from collections.abc import Iterator
+
+import amqp
+import orjson
+import psutil
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from infra.broker import Delivery, Intake, declare
+from infra.settings import Settings
+from infra.stack import Stack
+from tests.desk import Desk
+from tests.makers import new_command
+from tests.outage import cut_off
+from tests.system import System, until
+
+QUEUE = "reelmill.analyzer"
+
+
+@pytest.fixture
+def desk(settings: Settings, database: Engine) -> Desk:
+    declare(settings.amqp_url.get_secret_value())
+    return Desk(settings, database)
+
+
+def child_of(system: System, name: str) -> psutil.Process:
+    """The one child of a consumer."""
+    return until(lambda: system.children(name), f"{name} has a child")[0]
+
+
+def turned(intake: Intake) -> Intake:
+    intake.turn()
+    return intake
+
+
+def next_of(intake: Intake) -> Delivery | None:
+    return turned(intake).take()
+
+
+def address(settings: Settings) -> dict[str, str]:
+    """The broker, in py-amqp's words."""
+    url = make_url(settings.amqp_url.get_secret_value())
+    words = {"host": f"{url.host}:{url.port}", "virtual_host": url.database}
+    return {name: str(word) for name, word in (words | {"userid": url.username, "password": url.password}).items()}
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_that_is_killed_costs_an_attempt_and_not_the_consumer(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(2)
+    desk.until_started(job_id)
+    child_of(system, "analyzer").kill()
+    job = desk.until(job_id, "scheduled")
+    assert (job["error_code"], job["attempt"]) == ("child_died", 1)
+    assert "SIGKILL" in job["error_message"]
+    desk.promote(job_id)
+    assert desk.until(job_id, "succeeded")["attempt"] == 2
+    assert desk.outputs(job_id) == {"output.csv": b"sleep,2\n"}
+    assert system.processes["analyzer"].poll() is None
+
+
+@pytest.mark.row("S1-12", "X-09")
+def test_a_consumer_that_is_killed_takes_its_child_along_and_another_does_the_job(
+    desk: Desk, system: System, settings: Settings
+) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(2)
+    desk.until_started(job_id)
+    child = child_of(system, "analyzer")
+    system.kill("analyzer")
+    until(lambda: gone(child), "the child dies with its parent")
+    assert settings.scratch is not None
+    [left] = settings.scratch.iterdir()
+    desk.rescue(job_id)
+    system.start("analyzer.2")
+    assert desk.until(job_id, "succeeded")["attempt"] == 2
+    assert desk.outputs(job_id) == {"output.csv": b"sleep,2\n"}
+    assert not left.exists(), "what the dead one left behind is swept"
+
+
+@pytest.mark.row("X-09")
+def test_a_zombie_writes_nothing(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(3)
+    desk.until_started(job_id)
+    child = child_of(system, "analyzer")
+    system.signal("analyzer", signal.SIGSTOP)
+    child.suspend()
+    desk.rescue(job_id)
+    system.start("analyzer.2")
+    done = desk.until(job_id, "succeeded")
+    outputs = desk.outputs(job_id)
+    child.resume()
+    system.signal("analyzer", signal.SIGCONT)
+    until(lambda: '"state":"fenced"' in system.log("analyzer"), "the zombie finds out")
+    assert desk.job(job_id) == done
+    assert desk.outputs(job_id) == outputs == {"output.csv": b"sleep,3\n"}
+    # And it is of use again.
+    system.kill("analyzer.2")
+    desk.until(desk.sleep(0), "succeeded")
+
+
+def test_work_under_a_lost_claim_is_killed(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(600)
+    desk.until_started(job_id)
+    child = child_of(system, "analyzer")
+    system.signal("analyzer", signal.SIGSTOP)  # the child works on
+    desk.rescue(job_id)
+    system.start("analyzer.2")
+    until(lambda: desk.attempts(job_id) == 2, "another consumer has it")
+    system.signal("analyzer", signal.SIGCONT)
+    until(lambda: gone(child), "the child is killed")
+    desk.cancel(job_id)
+    assert desk.until(job_id, "cancelled")["attempt"] == 2
+
+
+@pytest.mark.row("X-12")
+def test_sigterm_hands_the_job_back_uncharged(desk: Desk, system: System, settings: Settings) -> None:
+    system.start("analyzer", REELMILL_GRACE_SECONDS="0.2")
+    job_id = desk.sleep(3)
+    desk.until_started(job_id)
+    child = child_of(system, "analyzer")
+    system.signal("analyzer", signal.SIGTERM)
+    assert system.processes["analyzer"].wait(30) == 0
+    job = desk.job(job_id)
+    assert (job["state"], job["attempt"]) == ("queued", 0)
+    assert gone(child)
+    assert settings.scratch is not None
+    assert list(settings.scratch.iterdir()) == []
+    system.start("analyzer.2")
+    desk.wake(job_id)
+    assert desk.until(job_id, "succeeded")["attempt"] == 1
+
+
+@pytest.mark.row("X-12")
+def test_sigterm_lets_a_job_finish_within_its_grace_and_takes_no_other(desk: Desk, system: System) -> None:
+    system.start("analyzer", REELMILL_GRACE_SECONDS="60")
+    first, second = desk.sleep(2), desk.sleep(0)
+    desk.until_started(first)
+    system.signal("analyzer", signal.SIGTERM)
+    assert system.processes["analyzer"].wait(60) == 0
+    assert desk.job(first)["state"] == "succeeded"
+    assert desk.job(second)["state"] == "queued"
+    assert desk.depth(QUEUE) == 1
+
+
+@pytest.mark.row("X-12")
+def test_a_second_signal_ends_the_grace(desk: Desk, system: System) -> None:
+    system.start("analyzer", REELMILL_GRACE_SECONDS="3000")
+    job_id = desk.sleep(3000)
+    desk.until_started(job_id)
+    system.signal("analyzer", signal.SIGINT)
+    until(lambda: "stopping" in system.log("analyzer"), "the first signal is heard")
+    system.signal("analyzer", signal.SIGINT)
+    assert system.processes["analyzer"].wait(30) == 0
+    assert desk.job(job_id)["state"] == "queued"
+
+
+@pytest.mark.row("X-05")
+def test_a_busy_consumer_hoards_nothing(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    busy = desk.sleep(600)
+    desk.until_started(busy)
+    other = desk.sleep(0)
+    system.start("analyzer.2")
+    desk.until(other, "succeeded")
+    assert desk.job(busy)["state"] == "running"
+
+
+@pytest.mark.row("S1-22")
+def test_a_running_job_is_cancelled_and_its_consumer_is_free_at_once(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(600)
+    desk.until_started(job_id)
+    child = child_of(system, "analyzer")
+    desk.cancel(job_id)
+    assert desk.until(job_id, "cancelled")["result"] is None
+    assert gone(child)
+    assert desk.outputs(job_id) == {}
+    desk.until(desk.sleep(0), "succeeded")
+
+
+@pytest.fixture
+def impatient(stack: Stack) -> Iterator[None]:
+    """A broker that waits five seconds for an acknowledgement, and looks every second."""
+    patience = (
+        "application:set_env(rabbit, channel_tick_interval, {}), application:set_env(rabbit, consumer_timeout, {})."
+    )
+    stack.rabbitmqctl("eval", patience.format(1000, 5000))
+    yield
+    stack.rabbitmqctl("eval", patience.format(60_000, 1_800_000))
+
+
+@pytest.mark.row("X-05")
+def test_a_job_longer_than_the_brokers_patience_is_never_delivered_again(
+    impatient: None, desk: Desk, system: System
+) -> None:
+    system.start("analyzer")
+    job_id = desk.sleep(7)
+    assert desk.until(job_id, "succeeded")["attempt"] == 1
+    assert desk.attempts(job_id) == 1
+    assert "broker.away" not in system.log("analyzer")
+    assert desk.depth(QUEUE) == 0
+
+
+@pytest.mark.row("X-05")
+def test_an_acknowledgement_for_a_channel_that_is_gone_takes_nobody_elses_message(
+    impatient: None, desk: Desk, settings: Settings
+) -> None:
+    intake = Intake(settings.amqp_url.get_secret_value(), QUEUE)
+    intake.resume()
+    desk.publish("analyze.sleep", b"first")
+    held = until(lambda: next_of(intake), "the first message")
+    until(lambda: not turned(intake).current(held), "the broker loses its patience and closes the channel")
+    again = until(lambda: next_of(intake), "the message comes again")
+    assert (again.tag, again.redelivered) == (held.tag, True), "the tag now means another delivery"
+    assert not intake.settle(held)
+    intake.close()
+    until(lambda: desk.depth(QUEUE) == 1, "the message is still there")
+
+
+def test_a_message_that_cannot_even_be_decoded_is_taken_out_by_the_brokers_limit(
+    desk: Desk, system: System, settings: Settings
+) -> None:
+    system.start("analyzer")
+    with amqp.Connection(**address(settings)) as connection:
+        message = amqp.Message(b"{}", message_id=b"\xff\xfe is no UTF-8", delivery_mode=2)
+        connection.channel().basic_publish_confirm(message, "reelmill.jobs", "analyze.sleep")
+    desk.until(desk.sleep(0), "succeeded")
+    [parked] = desk.parked()
+    assert parked.headers["x-first-death-reason"] == "delivery_limit"
+
+
+@pytest.mark.row("X-09")
+def test_a_running_job_ends_while_the_broker_is_away_and_the_next_comes_when_it_is_back(
+    desk: Desk, system: System, stack: Stack
+) -> None:
+    system.start("analyzer")
+    running, waiting = desk.sleep(2), desk.sleep(0)
+    desk.until_started(running)
+    stack.rabbitmqctl("stop_app")
+    try:
+        until(lambda: "broker.away" in system.log("analyzer"), "the consumer notices")
+        assert desk.until(running, "succeeded")["attempt"] == 1
+    finally:
+        stack.rabbitmqctl("start_app")
+    assert desk.until(waiting, "succeeded")["attempt"] == 1
+
+
+def test_a_queue_that_was_deleted_is_made_again(desk: Desk, system: System) -> None:
+    system.start("analyzer")
+    desk.until(desk.sleep(0), "succeeded")
+    desk.delete_queue(QUEUE)
+    until(lambda: system.log("analyzer").count("broker.connected") == 2, "the consumer comes back")
+    desk.until(desk.sleep(0), "succeeded")
+
+
+@pytest.mark.row("X-09")
+def test_while_the_database_is_away_nothing_is_decided(
+    desk: Desk, system: System, database: Engine, admin: Engine
+) -> None:
+    system.start("analyzer", REELMILL_LEASE_SECONDS="60", REELMILL_SLOTS="2")
+    running = desk.sleep(2)
+    desk.until_started(running)
+    waiting = new_command(desk.file())
+    desk.commit(waiting)
+    with cut_off(admin, database):
+        desk.publish(waiting.kind.name, orjson.dumps(waiting.params), message_id=str(waiting.id))
+        until(lambda: "message.held" in system.log("analyzer"), "the message is held")
+        until(lambda: "attempt.kept" in system.log("analyzer"), "the ending is held")
+    for job_id in (running, waiting.id):
+        assert desk.until(job_id, "succeeded")["attempt"] == 1
+        assert desk.attempts(job_id) == 1

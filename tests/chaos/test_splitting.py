@@ -1,0 +1,103 @@
+"""`kill -9` in the middle of a split, at random points: one result, the same bytes as an undisturbed run."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy import Engine, text
+
+from infra.relay.disposal import Disposal
+from infra.settings import Settings
+from infra.storage import Storage
+from tests.bucket import Bucket
+from tests.clips.factory import Clips, Recipe
+from tests.system import System, until
+
+KILLS = 20
+PARAMS = {"rate": 10, "frames_per_task": 20, "images": True}
+
+
+def hashes(system: System, job_id: str) -> dict[str, str]:
+    page = system.http.get(f"/v1/jobs/{job_id}/outputs", params={"limit": 1000}).json()
+    assert page["next"] is None
+    return {output["name"]: output["sha256"] for output in page["outputs"]}
+
+
+def manifest(system: System, job_id: str) -> dict[str, Any]:
+    answer = system.http.get(f"/v1/jobs/{job_id}/outputs/manifest.json", follow_redirects=True)
+    assert answer.is_success
+    return dict(answer.json())
+
+
+@pytest.mark.row("S3-10", "S3-41", "X-09")
+def test_killed_at_random_points_the_result_is_the_same(
+    system: System, settings: Settings, database: Engine, tmp_path: Path
+) -> None:
+    dice = random.Random(20)
+    clip = Clips(tmp_path / "clips").make(Recipe(frames=720, width=640, height=360, noise=40))
+    system.start("gateway", "relay", "splitter")
+    file = system.upload(clip.read_bytes(), "clip.mp4")
+
+    # The disturbed jobs come first, so that it is their objects that are kept.
+    kills = 0
+    disturbed: list[str] = []
+    while kills < KILLS:
+        job_id = system.submit("split.video", {"file": file, **PARAMS})
+        disturbed.append(job_id)
+        while kills < KILLS:
+            if _reach(system, job_id, dice.uniform(0, 95))["state"] == "succeeded":
+                break
+            kills += _kill(system, dice)
+        system.until_state(job_id, "succeeded", patience=120)
+    undisturbed = system.submit("split.video", {"file": file, **PARAMS})
+    assert system.until_state(undisturbed, "succeeded", patience=120)["attempt"] == 1
+
+    expected = hashes(system, undisturbed)
+    assert len(expected) == 12 + 240 + 240 + 1
+    for job_id in disturbed:
+        assert hashes(system, job_id) == expected
+        for task in manifest(system, job_id)["tasks"]:
+            assert len(task["original_frames"]) == task["frameCount"]
+    system.stop_one("relay")
+    _dispose(settings, database)
+    assert set(Bucket(system.environment).keys()) == _named(database)
+
+
+def _reach(system: System, job_id: str, percent: float) -> dict[str, Any]:
+    """The job, as soon as it runs and is that far, or has succeeded."""
+
+    def reached() -> dict[str, Any] | None:
+        job = system.job(job_id)
+        running = job["state"] == "running" and job["progress"] >= percent
+        return job if running or job["state"] == "succeeded" else None
+
+    return until(reached, f"the job reaches {percent:.0f} % or its end", patience=120)
+
+
+def _kill(system: System, dice: random.Random) -> int:
+    children = system.children("splitter")
+    if children and dice.random() < 0.5:
+        children[0].kill()
+        return 1
+    system.kill("splitter")
+    system.start("splitter")
+    return 1
+
+
+def _dispose(settings: Settings, database: Engine) -> None:
+    """Reconcile at once what the relay would reconcile a day later."""
+    disposal = Disposal(settings.model_copy(update={"orphan_seconds": 0}), database, Storage(settings))
+
+    async def run() -> None:
+        await disposal.sweep()
+        while await disposal.erase():
+            pass
+
+    anyio.run(run)
+
+
+def _named(database: Engine) -> set[str]:
+    with database.connect() as connection:
+        return set(connection.execute(text("select object_key from blobs where object_key is not null")).scalars())

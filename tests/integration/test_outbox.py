@@ -1,0 +1,227 @@
+"""Natural batching on a real database: few transactions, one receipt each, and no broker is needed for any of it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, event, text
+
+from infra import broker as declaring
+from infra import db
+from infra.outbox import Outbox, Overloaded
+from infra.publisher import Publisher
+from infra.settings import Settings
+from infra.submission import Receipt, Verdict
+from infra.topology import queue_of
+from schemas.commands import Command
+from schemas.registry import Consumer
+from tests.broker import Broker, reached
+from tests.makers import new_command, new_file
+
+QUEUE = queue_of(Consumer.ANALYZER)
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[Broker]:
+    declaring.declare(settings.amqp_url.get_secret_value())
+    with Broker(settings) as broker:
+        yield broker
+
+
+@pytest.fixture
+def nowhere(settings: Settings) -> Settings:
+    """Settings of a broker that is not there."""
+    return settings.model_copy(update={"amqp_url": SecretStr("amqp://guest:guest@127.0.0.1:1/")})
+
+
+@asynccontextmanager
+async def outbox(settings: Settings, engine: Engine, **options: Any) -> AsyncIterator[Outbox]:
+    publisher = Publisher(settings)
+    await publisher.start()
+    if "127.0.0.1:1/" not in settings.amqp_url.get_secret_value():
+        await reached(lambda: publisher.connected, "the publisher is connected")
+    box = Outbox(engine, publisher, **options)
+    await box.start()
+    try:
+        yield box
+    finally:
+        await box.stop()
+        await publisher.stop()
+
+
+def count(engine: Engine, condition: str = "true") -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"select count(*) from jobs where {condition}")).scalar_one())
+
+
+def commands(engine: Engine, number: int, **terms: Any) -> list[Command]:
+    file = new_file(engine)
+    return [new_command(file, **terms) for _ in range(number)]
+
+
+async def submit_all(box: Outbox, wanted: list[Command]) -> list[Receipt | BaseException]:
+    return await asyncio.gather(*(box.submit(command) for command in wanted), return_exceptions=True)
+
+
+@pytest.mark.row("X-04")
+def test_concurrent_commands_share_transactions_and_are_published(
+    settings: Settings, database: Engine, broker: Broker
+) -> None:
+    wanted = commands(database, 600)
+    commits = Counter[str]()
+    event.listen(database, "commit", lambda _: commits.update(["commit"]))
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(settings, database, batch=100) as box:
+            return await submit_all(box, wanted)
+
+    receipts = asyncio.run(run())
+    assert receipts == [Receipt(Verdict.CREATED, command.id, "queued") for command in wanted]
+    # 600 commands: six full batches, and for each at most one transaction that marks it as published.
+    assert commits["commit"] <= 14
+    # What the outbox did not publish because too much was in the air is left to the relay, and says so.
+    unpublished = count(database, "published_at is null")
+    assert broker.depth(QUEUE) == 600 - unpublished
+    assert unpublished < 600
+
+
+def test_a_quiet_outbox_publishes_what_it_committed(settings: Settings, database: Engine, broker: Broker) -> None:
+    [command] = commands(database, 1, priority=3)
+
+    async def run() -> None:
+        async with outbox(settings, database) as box:
+            await box.submit(command)
+            await reached(lambda: count(database, "published_at is not null") == 1, "the job is marked")
+
+    asyncio.run(run())
+    _, properties, _ = broker.take(QUEUE)  # type: ignore[misc]
+    assert (properties.message_id, properties.type, properties.priority) == (str(command.id), "analyze.sleep", 7)
+
+
+@pytest.mark.row("X-04", "S1-07")
+def test_without_a_broker_every_command_is_committed(nowhere: Settings, database: Engine) -> None:
+    wanted = commands(database, 50)
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(nowhere, database) as box:
+            return await submit_all(box, wanted)
+
+    assert {r.verdict for r in asyncio.run(run()) if isinstance(r, Receipt)} == {Verdict.CREATED}
+    assert count(database, "state = 'queued' and published_at is null") == 50
+
+
+def test_one_command_that_the_database_refuses_spoils_no_other(nowhere: Settings, database: Engine) -> None:
+    wanted = commands(database, 40)
+    file = wanted[0].inputs[0].sha256
+    orphan = new_command(file, parent_id=uuid4())  # the foreign key refuses it
+    unwritable = new_command(file, unique_key="a\0b")  # the driver does
+    wanted[7:7] = [orphan]
+    wanted[23:23] = [unwritable]
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(nowhere, database) as box:
+            return await submit_all(box, wanted)
+
+    answers = dict(zip((c.id for c in wanted), asyncio.run(run()), strict=True))
+    assert isinstance(answers.pop(orphan.id), db.REFUSED)
+    assert isinstance(answers.pop(unwritable.id), Exception)
+    assert {a.verdict for a in answers.values() if isinstance(a, Receipt)} == {Verdict.CREATED}
+    assert count(database) == len(answers) == 40
+
+
+def test_a_database_that_is_away_is_told_to_every_caller(nowhere: Settings, database: Engine) -> None:
+    away = db.connect("postgresql://nobody@127.0.0.1:1/none")
+    wanted = commands(database, 20)
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(nowhere, away) as box:
+            return await submit_all(box, wanted)
+
+    answers = asyncio.run(run())
+    assert len(answers) == 20
+    assert all(isinstance(answer, db.AWAY) for answer in answers)
+
+
+def waiting_for_a_lock(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.execute(text(WAITING)).scalar_one())
+
+
+def test_the_queue_is_bounded_and_nothing_accepted_is_lost(nowhere: Settings, database: Engine) -> None:
+    first, *others = commands(database, 6)
+
+    async def run() -> list[Any]:
+        async with outbox(nowhere, database, limit=5) as box:
+            with database.begin() as blocker:
+                blocker.execute(text("select from blobs for update"))
+                tasks = [asyncio.create_task(box.submit(first))]
+                await reached(lambda: waiting_for_a_lock(database), "the first flush waits for the row")
+                tasks += [asyncio.create_task(box.submit(command)) for command in others]
+                await asyncio.sleep(0)
+                with pytest.raises(Overloaded):
+                    await box.submit(first)
+            return await asyncio.gather(*tasks)
+
+    assert [receipt.verdict for receipt in asyncio.run(run())] == [Verdict.CREATED] * 6
+
+
+def test_stopping_commits_and_publishes_what_was_accepted(settings: Settings, database: Engine, broker: Broker) -> None:
+    wanted = commands(database, 120)
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(settings, database, batch=50) as box:
+            tasks = asyncio.gather(*(box.submit(command) for command in wanted), return_exceptions=True)
+            await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await box.submit(wanted[0])
+        return await tasks
+
+    assert {r.verdict for r in asyncio.run(run()) if isinstance(r, Receipt)} == {Verdict.CREATED}
+    assert count(database, "published_at is not null") == broker.depth(QUEUE) == 120
+
+
+def test_a_caller_that_goes_away_spoils_nothing(nowhere: Settings, database: Engine) -> None:
+    first, gone, last = commands(database, 3)
+
+    async def run() -> Receipt:
+        async with outbox(nowhere, database) as box:
+            impatient = asyncio.create_task(box.submit(gone))
+            await asyncio.sleep(0)
+            impatient.cancel()
+            await box.submit(first)
+            return await box.submit(last)
+
+    assert asyncio.run(run()).verdict is Verdict.CREATED
+    assert count(database) == 3
+
+
+def test_the_victim_of_a_deadlock_tries_once_more(nowhere: Settings, database: Engine) -> None:
+    one, two = sorted([new_file(database, b"one"), new_file(database, b"two")])
+    wanted = [new_command(one), new_command(two)]
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(nowhere, database) as box:
+            rival = database.connect()
+            try:
+                rival.execute(text("select from blobs where sha256 = :sha256 for update"), {"sha256": two})
+                submitted = asyncio.create_task(submit_all(box, wanted))
+                await reached(
+                    lambda: waiting_for_a_lock(database), "the flush holds the first and waits for the second"
+                )
+                # Now the circle closes. Whoever waited first finds out first and is refused: the flush.
+                await asyncio.to_thread(
+                    rival.execute, text("select from blobs where sha256 = :sha256 for update"), {"sha256": one}
+                )
+            finally:
+                rival.rollback()
+                rival.close()
+            return await submitted
+
+    answers = asyncio.run(run())
+    assert [a.verdict for a in answers if isinstance(a, Receipt)] == [Verdict.CREATED] * 2

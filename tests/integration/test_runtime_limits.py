@@ -1,0 +1,140 @@
+"""Handlers that misbehave: the runtime, driven turn by turn, ends their jobs and lives on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from consumers.registry import Work
+from consumers.runtime.database import Database
+from consumers.runtime.loop import Runtime
+from infra.broker import declare
+from infra.settings import MIB, Settings
+from infra.topology import queue_of
+from schemas.registry import KINDS, Consumer, Limits
+from tests.desk import Desk
+from tests.integration.antics import Antics
+from tests.makers import new_command
+from tests.system import PATIENCE, until
+
+LIMITS = Limits(wall_seconds=3600, memory_bytes=600 * MIB)
+
+
+class Driven:
+    """A runtime whose only kind does antics, turned by the test."""
+
+    def __init__(self, desk: Desk, settings: Settings, limits: Limits) -> None:
+        self.desk = desk
+        kind = replace(KINDS["analyze.sleep"], params=Antics, limits=limits)
+        work = {kind.name: Work(kind, "tests.integration.antics:handle")}
+        queue = queue_of(Consumer.ANALYZER)
+        self.runtime = Runtime(settings, "analyzer", queue, work, Database(desk.engine))
+
+    def ask(self, do: str, amount: int = 0) -> UUID:
+        """A job that does an antic."""
+        command = new_command(self.desk.file())
+        command.params.pop("time")
+        command.params.update(do=do, amount=amount)
+        self.desk.commit(command)
+        self.desk.wake(command.id)
+        return command.id
+
+    def until(self, condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+        """Turn until a condition holds."""
+
+        def turned() -> Any:
+            self.runtime.turn()
+            return condition()
+
+        return until(turned, what, patience)
+
+    def end(self, job_id: UUID) -> dict[str, Any]:
+        """Turn until a job's attempt has ended, and return the row."""
+        self.until(lambda: self.desk.job(job_id)["state"] not in {"queued", "running"}, "the attempt ends")
+        return self.desk.job(job_id)
+
+
+@pytest.fixture
+def desk(settings: Settings, database: Engine) -> Desk:
+    declare(settings.amqp_url.get_secret_value())
+    return Desk(settings, database)
+
+
+@pytest.fixture
+def drive(desk: Desk, settings: Settings) -> Iterator[Callable[[Limits], Driven]]:
+    made: list[Driven] = []
+
+    def start(limits: Limits) -> Driven:
+        made.append(Driven(desk, settings, limits))
+        return made[-1]
+
+    yield start
+    for driven in made:
+        driven.runtime.close()
+
+
+def test_every_way_to_end_badly_has_its_state_and_code(drive: Callable[[Limits], Driven]) -> None:
+    driven = drive(LIMITS)
+    expected = {
+        "reject": ("failed", "bad_input"),
+        "struggle": ("scheduled", "busy"),
+        "break_down": ("scheduled", "internal_error"),
+        "leave": ("scheduled", "internal_error"),
+        "say_nothing": ("scheduled", "internal_error"),
+        "say_the_unsayable": ("scheduled", "internal_error"),
+        "say_the_unstorable": ("scheduled", "internal_error"),
+        "die": ("scheduled", "child_died"),
+        "behave": ("succeeded", None),
+    }
+    asked = {do: driven.ask(do) for do in expected}
+    ended = {do: driven.end(job_id) for do, job_id in asked.items()}
+    assert {do: (job["state"], job["error_code"]) for do, job in ended.items()} == expected
+    assert "SIGSEGV" in ended["die"]["error_message"]
+    assert "secret" not in ended["break_down"]["error_message"]
+
+
+def test_parameters_that_this_version_does_not_know_fail_for_good(drive: Callable[[Limits], Driven]) -> None:
+    driven = drive(LIMITS)
+    job = driven.end(driven.desk.sleep(0))
+    assert (job["state"], job["error_code"]) == ("failed", "invalid_parameter")
+
+
+def test_a_child_stays_warm_until_it_has_grown_fat(drive: Callable[[Limits], Driven]) -> None:
+    driven = drive(LIMITS)
+    pids = [driven.end(driven.ask(*antic))["result"]["pid"] for antic in (("behave",), ("grow", 400), ("behave",))]
+    assert pids[0] == pids[1]
+    assert pids[1] != pids[2]
+
+
+@pytest.mark.parametrize(
+    ("limits", "antic", "code"),
+    [
+        (replace(LIMITS, wall_seconds=8), ("for_ever", 0), "wall_time_exceeded"),
+        (LIMITS, ("grow_and_stay", 700), "memory_exceeded"),
+        (replace(LIMITS, scratch_bytes=20 * MIB), ("fill", 30), "scratch_exceeded"),
+    ],
+)
+def test_a_job_over_its_limits_fails_for_good(
+    drive: Callable[[Limits], Driven], limits: Limits, antic: tuple[str, int], code: str
+) -> None:
+    driven = drive(limits)
+    job = driven.end(driven.ask(*antic))
+    assert (job["state"], job["error_code"], job["attempt"]) == ("failed", code, 1)
+    assert driven.end(driven.ask("behave"))["state"] == "succeeded"
+
+
+def test_a_cancelled_jobs_own_processes_die_with_it(drive: Callable[[Limits], Driven], settings: Settings) -> None:
+    driven = drive(LIMITS)
+    job_id = driven.ask("for_ever")
+    assert settings.scratch is not None
+    scratch = settings.scratch
+    [told] = driven.until(lambda: [f for f in scratch.glob("*/*/helper") if f.read_text()], "a helper is started")
+    helper = psutil.Process(int(told.read_text()))
+    driven.desk.cancel(job_id)
+    assert driven.end(job_id)["state"] == "cancelled"
+    until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE, "the helper is dead")
+    assert not told.parent.exists()

@@ -1,0 +1,91 @@
+"""The command line as scripts use it: data on stdout, talk on stderr, fixed exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.cli.demo import sample
+from infra.cli.exits import Exit
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def system(shared: System) -> System:
+    shared.start("gateway", "relay", "splitter", "analyzer")
+    return shared
+
+
+def reelmill(system: System, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person's shell would, without a terminal."""
+    ours = {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token}
+    return subprocess.run(
+        [sys.executable, "-c", "from infra.cli.app import main; main()", *arguments],
+        env=os.environ | ours | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_split_downloads_what_it_made(system: System, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = reelmill(system, "split", str(sample()), "--rate", "1", "--images", "--to", str(out), "--json")
+    assert done.returncode == Exit.OK, done.stderr
+    assert json.loads(done.stdout)["result"]["frames"] == 10
+    assert sorted(p.name for p in (out / "frames").iterdir()) == [f"{k:06d}.jpg" for k in range(10)]
+    assert (out / "manifest.json").stat().st_size > 0
+
+
+def test_files_go_in_and_come_out(system: System, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("hello")
+    file_id = reelmill(system, "files", "put", str(tmp_path / "note.txt")).stdout.split()[0]
+    assert file_id in reelmill(system, "files", "list", "--json").stdout
+    assert reelmill(system, "files", "get", file_id, "--to", str(tmp_path / "back.txt")).returncode == Exit.OK
+    assert (tmp_path / "back.txt").read_text() == "hello"
+    assert reelmill(system, "files", "rm", file_id).returncode == Exit.OK
+    gone = reelmill(system, "files", "get", file_id)
+    assert (gone.returncode, gone.stdout) == (Exit.NOT_FOUND, "")
+    assert "unknown_file" in gone.stderr
+
+
+def test_jobs_are_asked_for_shown_and_cancelled(system: System) -> None:
+    file = system.upload(b"hello")
+    asked = reelmill(system, "jobs", "submit", "analyze.sleep", json.dumps({"file": file, "time": 600}), "--json")
+    job_id = json.loads(asked.stdout)["id"]
+    assert job_id in reelmill(system, "jobs", "list", "--json").stdout
+    assert "queued" in reelmill(system, "jobs", "show", job_id).stdout
+    assert reelmill(system, "jobs", "wait", job_id, "--timeout", "0").returncode == Exit.TIMEOUT
+    assert reelmill(system, "jobs", "cancel", job_id).returncode == Exit.OK
+    assert reelmill(system, "jobs", "wait", job_id).returncode == Exit.JOB_FAILED
+    assert reelmill(system, "jobs", "cancel", job_id).returncode == Exit.CONFLICT
+
+
+def test_mistakes_have_their_codes(system: System, tmp_path: Path) -> None:
+    assert reelmill(system, "jobs", "show", "no-such-job").returncode == Exit.NOT_FOUND
+    assert reelmill(system, "jobs", "list", REELMILL_TOKEN="nope").returncode == Exit.DENIED
+    assert reelmill(system, "jobs", "submit", "no.such").returncode == Exit.USAGE
+    assert reelmill(system, "jobs", "submit", "analyze.sleep", "{").returncode == Exit.USAGE
+    assert reelmill(system, "no-such-command").returncode == Exit.USAGE
+    away = reelmill(system, "jobs", "list", REELMILL_URL="http://127.0.0.1:1")
+    assert (away.returncode, away.stdout) == (Exit.FAILED, "")
+    assert "reelmill up" in away.stderr
+    nobody = reelmill(system, "--home", str(tmp_path), "jobs", "list", REELMILL_URL="", REELMILL_TOKEN="")
+    assert nobody.returncode == Exit.FAILED
+    assert "reelmill up" in nobody.stderr
+
+
+@pytest.mark.row("X-21")
+@pytest.mark.parametrize("module", [("gateway",), ("infra.relay",), ("consumers", "splitter")])
+def test_a_bad_setting_stops_the_start_with_its_name(system: System, module: tuple[str, ...]) -> None:
+    environment = os.environ | system.environment | {"REELMILL_LEASE_SECONDS": "soon"}
+    done = subprocess.run(
+        [sys.executable, "-m", *module], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "REELMILL_LEASE_SECONDS" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,66 @@
+"""`reelmill up`: everything starts, mends itself, and leaves nothing behind."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.stack import endpoints
+from infra.stack.endpoints import Endpoints
+from tests.system import until
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REELMILL_")}
+    command = [sys.executable, "-c", "from infra.cli.app import main; main()", "--home", str(tmp_path / "home"), "up"]
+    with (tmp_path / "up.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        yield process, tmp_path / "home"
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def running(home: Path) -> list[psutil.Process]:
+    """The processes that work on this home, whoever is their parent now."""
+
+    def belongs(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("REELMILL_HOME") == str(home)
+        except psutil.Error:
+            return False
+
+    return [process for process in psutil.process_iter() if belongs(process)]
+
+
+@pytest.mark.row("X-12", "X-13")
+def test_up_serves_mends_and_leaves_nothing(up: tuple[subprocess.Popen[bytes], Path]) -> None:
+    process, home = up
+
+    def ready() -> Endpoints | None:
+        assert process.poll() is None, (home.parent / "up.log").read_text()
+        found = endpoints.read(home)
+        return found if found is not None and found.http is not None else None
+
+    where = until(ready, "everything is up", patience=90)
+    assert where.http is not None
+    assert stat.S_IMODE((home / "endpoints.json").stat().st_mode) == 0o600
+    for name, url in where.metrics.items():
+        assert httpx.get(url, timeout=30).is_success, name
+    next(p for p in running(home) if "analyzer" in p.cmdline()).kill()
+    with httpx.Client(base_url=where.http, headers={"Authorization": f"Bearer {where.token}"}, timeout=30) as http:
+        file = http.post("/v1/files", params={"name": "a"}, content=b"hello").json()["sha256"]
+        job = http.post("/v1/jobs", json={"kind": "analyze.sleep", "params": {"file": file, "time": 0}}).json()["id"]
+        until(lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", "a new analyzer does the job")
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert running(home) == []
+    assert endpoints.read(home) is None

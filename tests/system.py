@@ -1,0 +1,144 @@
+"""The whole system for a test: real processes on real servers, started, killed and stopped by name."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+from infra.cli.local import COMMANDS
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
+    """Poll until `condition` gives something true, and return it. Fails the test, naming `what`, when it never does."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:g} s in vain: {what}")
+        time.sleep(0.05)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie counts as one
+        return False
+
+
+class System:
+    """Processes of one test. `environment` holds the REELMILL_* variables; logs go to `folder`."""
+
+    def __init__(self, environment: dict[str, str], token: str, folder: Path) -> None:
+        self.port = free_port()
+        self.environment = environment | {"REELMILL_HTTP_PORT": str(self.port), "REELMILL_METRICS_PORT": "0"}
+        self.token = token
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    def start(self, *names: str, **environment: str) -> None:
+        """Start processes (`splitter.2` is a second splitter); returns when the gateway, if among them, answers."""
+        for name in names:
+            log = (self.folder / f"{name}.log").open("ab")
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *COMMANDS[name.partition(".")[0]]],
+                env=os.environ | self.environment | environment,
+                stdout=log,
+                stderr=log,
+            )
+            log.close()
+        if "gateway" in names:
+            until(self._answers, "the gateway answers")
+
+    def _answers(self) -> bool:
+        if self.processes["gateway"].poll() is not None:
+            raise AssertionError(f"the gateway has died:\n{self.log('gateway')[-3000:]}")
+        try:
+            return self.http.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def log(self, name: str) -> str:
+        """What a process has said so far."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process."""
+        self.processes[name].send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """`kill -9`, and wait for the end."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def stop_one(self, name: str) -> None:
+        """SIGTERM, and wait for the end."""
+        self.processes[name].terminate()
+        self.processes[name].wait(timeout=30)
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """The worker children of a consumer (not Python's own resource tracker)."""
+        found = psutil.Process(self.processes[name].pid).children(recursive=True)
+        return [child for child in found if _is_worker(child)]
+
+    def stop(self) -> None:
+        """SIGTERM to all, then SIGKILL to those that stay."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.http.close()
+
+    def upload(self, content: bytes, name: str = "file.bin") -> str:
+        """Upload bytes; returns the SHA-256."""
+        answer = self.http.post("/v1/files", params={"name": name}, content=content)
+        assert answer.is_success, answer.text
+        return str(answer.json()["sha256"])
+
+    def submit(self, kind: str, params: dict[str, Any], **terms: Any) -> str:
+        """Ask for a job; returns its id."""
+        answer = self.http.post("/v1/jobs", json={"kind": kind, "params": params, **terms})
+        assert answer.status_code in {200, 202}, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """One job as the gateway shows it."""
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def until_state(self, job_id: str, *states: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """Wait until a job is in one of these states."""
+
+        def reached() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["state"] in states else None
+
+        return until(reached, f"job {job_id} is {' or '.join(states)}", patience)

@@ -1,0 +1,17 @@
+"""Every kind has a handler, and the handler can be imported."""
+
+import pytest
+
+from consumers.registry import HANDLERS, load, work_of
+from schemas.registry import KINDS, Consumer
+
+
+def test_every_kind_has_a_handler_and_no_handler_is_left_over() -> None:
+    assert set(HANDLERS) == set(KINDS)
+    assert {name for consumer in Consumer for name in work_of(consumer)} == set(KINDS)
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+def test_handlers_can_be_imported(consumer: Consumer) -> None:
+    for work in work_of(consumer).values():
+        assert callable(load(work))

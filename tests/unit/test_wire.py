@@ -1,0 +1,94 @@
+"""The wire format: what a producer or a subscriber in another language may rely on."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import wire
+
+JOB = UUID("0193a5b0-0000-7000-8000-000000000001")
+TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def test_a_job_message_is_its_parameters_and_everything_else_a_property() -> None:
+    message = wire.job_message(JOB, "split.video", {"rate": "5"}, priority=4, traceparent=TRACE)
+    assert orjson.loads(message.body) == {"rate": "5"}
+    assert message.routing_key == message.type == "split.video"
+    assert message.message_id == str(JOB)
+    assert message.priority == 4
+    assert message.headers == {
+        "cloudEvents_specversion": "1.0",
+        "cloudEvents_id": str(JOB),
+        "cloudEvents_source": "reelmill",
+        "cloudEvents_type": "split.video",
+        "traceparent": TRACE,
+    }
+
+
+@pytest.mark.row("X-14")
+def test_an_event_message_is_a_cloud_event_with_its_number() -> None:
+    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    message = wire.event_message(17, "job.split.video.succeeded", JOB, {"state": "succeeded"}, when, TRACE)
+    assert orjson.loads(message.body) == {"seq": 17, "job_id": str(JOB), "state": "succeeded"}
+    assert message.routing_key == message.type == "job.split.video.succeeded"
+    assert message.message_id == "event-17"
+    assert message.correlation_id == str(JOB)
+    assert message.headers["cloudEvents_id"] == "17"
+    assert message.headers["cloudEvents_subject"] == str(JOB)
+    assert message.headers["cloudEvents_time"] == "2026-01-02T03:04:05+00:00"
+    assert message.headers["traceparent"] == TRACE
+
+
+def test_an_event_about_no_job_has_no_subject() -> None:
+    message = wire.event_message(1, "system.started", None, {}, datetime.now(UTC))
+    assert "cloudEvents_subject" not in message.headers
+    assert message.correlation_id is None
+
+
+@given(params=st.dictionaries(st.text(), json_values, max_size=5))
+def test_parameters_survive_the_way(params: dict[str, Any]) -> None:
+    message = wire.job_message(JOB, "split.video", params)
+    assert wire.decode_params(message.body) == params
+    # Scalars only and never `x-`: brokers interpret or drop the rest.
+    assert all(isinstance(value, str) and not name.startswith("x-") for name, value in message.headers.items())
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "JSON object"),
+        (b"null", "JSON object"),
+        (b'"text"', "JSON object"),
+        (b'{"a": NaN}', "not JSON"),
+        (b" " * wire.LARGEST_BODY + b"{}", "the limit is"),
+        (b"[" * 5000, "not JSON"),
+    ],
+)
+def test_a_body_that_is_none_is_refused_with_the_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(wire.Undecodable, match=reason):
+        wire.decode_params(body)
+
+
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_either_parameters_or_undecodable(body: bytes) -> None:
+    with suppress(wire.Undecodable):
+        assert isinstance(wire.decode_params(body), dict)
