@@ -79,9 +79,9 @@ class Cutting:
         path = self._workspace.scratch / task_name(task.number).replace("/", "-")
         with TaskVideo(path, self._source.look, self._params, self._pixels) as video:
             for sample in run:
+                video.add(sample.shot)
                 if self._params.images:
-                    pending.pictures.append(pictures.submit(sample.number, sample.frame))
-                video.add(sample.frame)
+                    pending.pictures.append(pictures.submit(sample.number, sample.shot))
                 pending.delivered.append(Delivered(sample.number, sample.ordinal, sample.pts))
                 self._tell()
         pending.video = pool.submit(self._workspace.store, task_name(task.number), path, MP4)

@@ -8,7 +8,8 @@ start of the file in one thread, so that an undisturbed run and a resumed one ag
 from array import array
 from bisect import bisect_left
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 from av import FFmpegError, VideoFrame
 from av.codec.context import ThreadType
@@ -20,13 +21,28 @@ from consumers.splitter.reel import open_reel, packets
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A decoded frame and the lock to hold while it is converted or encoded.
+
+    FFmpeg's scaler takes the colours from the frame, so PyAV rewrites the frame's tags for the time that it converts:
+    two threads with one frame would give each other the wrong matrix.
+    """
+
+    frame: VideoFrame
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One sample: its number k, and the frame on screen then with its place in the source (from 0, display order)."""
+    """One sample: its number k, and what is on screen then with its place in the source (from 0, display order).
+
+    Samples that show the same frame share one shot.
+    """
 
     number: int
     ordinal: int
     pts: int
-    frame: VideoFrame
+    shot: Shot
 
 
 class _Missing(Exception):
@@ -60,8 +76,9 @@ def _quick(source: Source, plan: Plan, todo: Sequence[int]) -> Iterator[Sample]:
         if frame is None or pts is None or pts > wanted[place] or (pts == wanted[place] and frame.is_corrupt):
             raise _Missing(place)
         # The frame's own pts is not read again: whoever takes the sample may use the frame for something else.
+        shot = Shot(frame)
         while place < len(todo) and pts == wanted[place]:
-            yield Sample(todo[place], plan.ordinals[todo[place]], pts, frame)
+            yield Sample(todo[place], plan.ordinals[todo[place]], pts, shot)
             place += 1
         if place == len(todo):
             return
@@ -101,20 +118,21 @@ def _careful(source: Source, plan: Plan, todo: Sequence[int]) -> Iterator[Sample
     """Decode everything and take, for each sample, the last frame that did arrive by its deadline."""
     place, shown = 0, None
     for pts, frame in _all_frames(source, plan):
+        shot = Shot(frame)
         while place < len(todo) and pts > plan.deadline(todo[place]):
             # A sample before the first frame that could be decoded gets that one: there is nothing earlier to show.
-            yield _sample(plan, todo[place], *(shown or (pts, frame)))
+            yield _sample(plan, todo[place], *(shown or (pts, shot)))
             place += 1
         if place == len(todo):
             return
-        shown = pts, frame
+        shown = pts, shot
     while shown and place < len(todo) and plan.pts(todo[place]) <= shown[0]:
         yield _sample(plan, todo[place], *shown)
         place += 1
 
 
-def _sample(plan: Plan, number: int, pts: int, frame: VideoFrame) -> Sample:
-    return Sample(number, plan.timeline.ordinal(pts), pts, frame)
+def _sample(plan: Plan, number: int, pts: int, shot: Shot) -> Sample:
+    return Sample(number, plan.timeline.ordinal(pts), pts, shot)
 
 
 def _all_frames(source: Source, plan: Plan) -> Iterator[tuple[int, VideoFrame]]:

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av import VideoFrame
 from av.codec.context import ThreadType
 from av.video.stream import VideoStream
 
+from consumers.splitter.decode import Shot
 from consumers.splitter.look import Look
 from consumers.splitter.pixels import Pixels
 from schemas.splitting import SplitVideo
@@ -36,13 +36,14 @@ class TaskVideo:
         self._stream = self._file.add_stream("libx264", rate=params.rate, options=_options(params))
         _describe(self._stream, look, self._tick)
 
-    def add(self, frame: VideoFrame) -> None:
+    def add(self, shot: Shot) -> None:
         """Append a frame as it came from the decoder; it is turned upright and padded here."""
-        picture = self._pixels.yuv420(frame)
-        picture.pts, picture.time_base, picture.duration = self.frames, self._tick, 1
-        # Otherwise the source's own frame types would steer the encoder.
-        picture.pict_type = 0
-        self._file.mux(self._stream.encode(picture))
+        with shot.lock:
+            picture = self._pixels.yuv420(shot.frame)
+            picture.pts, picture.time_base, picture.duration = self.frames, self._tick, 1
+            # Otherwise the source's own frame types would steer the encoder.
+            picture.pict_type = 0
+            self._file.mux(self._stream.encode(picture))
         self.frames += 1
 
     def __enter__(self) -> Self:

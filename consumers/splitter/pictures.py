@@ -8,10 +8,10 @@ from threading import BoundedSemaphore, local
 
 import cv2
 import numpy as np
-from av import VideoFrame
 
 from consumers.artifacts import Artifact
 from consumers.ports import Workspace
+from consumers.splitter.decode import Shot
 from consumers.splitter.look import Look
 from consumers.splitter.pixels import Bytes, Pixels
 from schemas.splitting import SplitVideo
@@ -41,15 +41,16 @@ class Pictures:
         self._free = BoundedSemaphore(in_flight)
         self._mine = local()
 
-    def submit(self, number: int, frame: VideoFrame) -> "Future[tuple[Artifact, ...]]":
+    def submit(self, number: int, shot: Shot) -> "Future[tuple[Artifact, ...]]":
         """Start on the pictures of sample k; waits while too many are in flight. Its future raises as `store` does."""
         self._free.acquire()
-        future = self._pool.submit(self._make, number, frame)
+        future = self._pool.submit(self._make, number, shot)
         future.add_done_callback(lambda _: self._free.release())
         return future
 
-    def _make(self, number: int, frame: VideoFrame) -> tuple[Artifact, ...]:
-        picture = self._pixels().bgr(frame)
+    def _make(self, number: int, shot: Shot) -> tuple[Artifact, ...]:
+        with shot.lock:
+            picture = self._pixels().bgr(shot.frame)
         stored = [self._workspace.store(frame_name(number), self._jpeg(picture), JPEG)]
         if self._params.thumbnails:
             small = self._jpeg(thumbnail(picture))

@@ -147,6 +147,16 @@ def test_untagged_colours_follow_the_size(clips: Clips, tmp_path: Path, height: 
     assert made.manifest["source"]["colour"]["matrix_assumed"] is True
 
 
+def test_a_frame_on_screen_for_many_samples_has_one_colour(clips: Clips, tmp_path: Path) -> None:
+    """Its picture is made many times, by several threads, while it is being encoded."""
+    ticks = (*range(0, 90_000, 1_000), 270_000)
+    clip = clips.make(Recipe(frames=91, width=320, height=720, patch=PATCHES[0], ticks=ticks))
+    made = split(clip, tmp_path, rate=30, images=True, crf=10)
+    still = [made.artifacts[f"frames/{number:06d}.jpg"] for number in range(30, 90)]
+    assert len(set(still)) == 1
+    check_colours(made, bgr_of(PATCHES[0], 1, full=False), 1)
+
+
 def test_pictures_are_optional_and_thumbnails_too(clips: Clips, tmp_path: Path) -> None:
     clip = clips.make(Recipe(frames=30, width=320, height=180))
     folders = [

@@ -40,7 +40,11 @@ def planned(clip: Path, rate: str) -> tuple[Source, Plan]:
 
 def seen(found: Iterable[Sample]) -> list[tuple[int, int, int, str]]:
     """Everything about the samples, with a hash of their pixels."""
-    return [(s.number, s.ordinal, s.pts, hashlib.sha256(s.frame.to_ndarray().tobytes()).hexdigest()) for s in found]
+
+    def digest(sample: Sample) -> str:
+        return hashlib.sha256(sample.shot.frame.to_ndarray().tobytes()).hexdigest()
+
+    return [(sample.number, sample.ordinal, sample.pts, digest(sample)) for sample in found]
 
 
 @pytest.mark.row("S3-06")
