@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .bench-venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Every process starts in half the time, also where Python is told to write no bytecode.
 export UV_COMPILE_BYTECODE := 1
@@ -12,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 VIDEO ?=
 RATE ?= 5
 
-.PHONY: help demo test up check format contracts rows bench lock clean rabbitmq
+.PHONY: help demo test up check format contracts rows bench chaos lock clean rabbitmq
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -58,15 +59,26 @@ contracts: $(READY) ## Write OpenAPI, AsyncAPI and JSON Schemas from the registr
 rows: $(READY) ## Print every row of the specification with the tests that prove it
 	@$(BIN)/python -m tests.rows
 
-bench: $(READY) ## Measure against the peers, as ratios from one run
+# The peers live in an environment of their own: nothing of theirs gets into ours.
+$(PEERS)/.ready: requirements-bench.lock $(READY)
+	@test -x $(PEERS)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEERS)
+	@$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes requirements-bench.lock
+	@touch $@
+
+bench: $(READY) $(PEERS)/.ready rabbitmq ## Measure against the peers, as ratios from one run: make bench [ARGS="jobs --rounds 5"]
 	@command -v ffmpeg >/dev/null || { echo "The splitter is measured against ffmpeg: install it (as root: apt-get install ffmpeg)."; exit 1; }
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(READY) rabbitmq ## Strike everything down while jobs come in, and count what is lost: make chaos [ARGS="--jobs 500 --seconds 60"]
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
 lock: $(READY) ## Resolve the dependencies anew: versions and hashes, no addresses
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --no-emit-find-links --extra local --extra dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --no-emit-find-links --extra analyzer --extra exporter --extra local --extra dev --constraint requirements.lock pyproject.toml --output-file requirements-full.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --no-emit-find-links --extra local --extra dev --extra bench --constraint requirements.lock pyproject.toml --output-file requirements-bench.lock
 
 clean: ## Remove the environment and the local servers' data
-	rm -rf $(VENV) .reelmill build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) .reelmill build dist *.egg-info

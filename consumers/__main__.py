@@ -4,15 +4,16 @@ import argparse
 import signal
 import sys
 
-from consumers.registry import work_of
+from consumers.registry import lane_of, work_of
 from consumers.runtime.database import Database
+from consumers.runtime.fast.loop import FastRuntime
 from consumers.runtime.loop import Runtime
 from infra import db, telemetry
-from infra.probes import Probes
+from infra.probes import Check, Probes
 from infra.settings import ConfigurationError, Settings, read
 from infra.storage import Storage
 from infra.topology import queue_of
-from schemas.registry import Consumer
+from schemas.registry import Consumer, Lane
 
 
 def main() -> int:
@@ -34,21 +35,33 @@ def serve(settings: Settings, consumer: Consumer) -> None:
     telemetry.configure(settings, consumer.value)
     engine = db.connect(settings.database_url.get_secret_value(), pool=2, application=f"reelmill-{consumer.value}")
     database = Database(engine)
-    runtime = Runtime(settings, consumer.value, queue_of(consumer), work_of(consumer), database)
+    runtime, checks = _put_together(settings, consumer, database)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runtime.stop())
-    checks = {
-        "broker": lambda: runtime.intake.connected,
-        "database": database.ready,
-        "children": runtime.manned,
-        "storage": Storage(settings, connections=1).ready,
-    }
     try:
         with Probes(settings, runtime.alive, checks):
             runtime.run()
     finally:
         runtime.close()  # the interpreter would wait for children that live
         database.close()
+
+
+def _put_together(
+    settings: Settings, consumer: Consumer, database: Database
+) -> tuple[Runtime | FastRuntime, dict[str, Check]]:
+    """The runtime of the lane that the consumer's kinds have, and what has to work for it to be ready."""
+    work = work_of(consumer)
+    given = (settings, consumer.value, queue_of(consumer), work, database)
+    if lane_of(work) is Lane.FAST:
+        fast = FastRuntime(*given)
+        return fast, {"broker": lambda: fast.intake.connected, "database": database.ready}
+    leased = Runtime(*given)
+    return leased, {
+        "broker": lambda: leased.intake.connected,
+        "database": database.ready,
+        "children": leased.manned,
+        "storage": Storage(settings, connections=1).ready,
+    }
 
 
 if __name__ == "__main__":

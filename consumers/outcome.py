@@ -8,11 +8,29 @@ from consumers.artifacts import Artifact
 
 
 @dataclass(frozen=True)
+class Follow:
+    """A job that follows from this one: made in the transaction of its success, or not at all.
+
+    It may read this job's outputs. With `after_siblings` it waits for all others that follow without that. What becomes
+    of it when one of them does not succeed is `after_failure`: "cancel" or "run". `priority` is this job's by default.
+    """
+
+    kind: str
+    params: dict[str, Any]
+    key: str | None = None
+    priority: int | None = None
+    concurrency_key: str | None = None
+    after_siblings: bool = False
+    after_failure: str = "cancel"
+
+
+@dataclass(frozen=True)
 class Done:
-    """The work is finished. `result` is shown to the caller; `artifacts` become the job's outputs."""
+    """The work is finished. `result` is shown to the caller; `artifacts` become the job's outputs; `jobs` follow."""
 
     result: dict[str, Any] = field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
+    jobs: tuple[Follow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from consumers.artifacts import Artifact, Step
+from schemas.bulk import Bulk
 
 
 class Workspace(Protocol):
@@ -33,6 +34,13 @@ class Workspace(Protocol):
 
     def checkpoints(self) -> list[Step]:
         """The parts that earlier attempts of this job committed, by ordinal."""
+
+    def act(self, wanted: Bulk, limit: int) -> Step | None:
+        """Deal with the next jobs of a bulk action, at most `limit`, and remember what became of each, all at once.
+
+        Returns the step that remembers it, None when none is left; its record is `{"total": how many there were,
+        "done": [[id, outcome, why], ...]}`. Never this job itself nor one that came after it. Raises Fenced.
+        """
 
     def progress(self, percent: float) -> None:
         """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""

@@ -1,4 +1,4 @@
-"""Who does what: every kind with its handler, on one screen. Named here, imported in the child only."""
+"""Who does what: every kind with its handler, on one screen. Named here, imported where the work is done."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any, cast
 
 from consumers.outcome import Done
 from consumers.ports import Workspace
-from schemas.registry import KINDS, Consumer, Kind
+from schemas.registry import KINDS, Consumer, Kind, Lane
 
 Handler = Callable[[Any, Workspace], Done]
+#: Of a kind in the fast lane: a pure function from parameters to a result. What it raises is read as for any other.
+FastHandler = Callable[[Any], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Work:
 HANDLERS: Mapping[str, str] = {
     "analyze.sleep": "consumers.analyzer.sleep:handle",
     "split.video": "consumers.splitter.handler:handle",
+    "probe.echo": "consumers.dispatcher.echo:handle",
+    "jobs.bulk": "consumers.keeper.bulk:handle",
 }
 
 
@@ -31,7 +35,22 @@ def work_of(consumer: Consumer) -> dict[str, Work]:
     return {name: Work(kind, HANDLERS[name]) for name, kind in KINDS.items() if kind.consumer is consumer}
 
 
+def lane_of(work: Mapping[str, Work]) -> Lane:
+    """The one lane of a consumer's kinds. Raises ValueError if they have several."""
+    [lane] = {each.kind.lane for each in work.values()}
+    return lane
+
+
 def load(work: Work) -> Handler:
     """Import a handler."""
+    return cast(Handler, _function(work))
+
+
+def load_fast(work: Work) -> FastHandler:
+    """Import a handler of the fast lane."""
+    return cast(FastHandler, _function(work))
+
+
+def _function(work: Work) -> Any:
     module, _, function = work.handler.partition(":")
-    return cast(Handler, getattr(import_module(module), function))
+    return getattr(import_module(module), function)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,37 +14,50 @@ from gateway import health, problems
 from gateway.auth import Callers
 from gateway.endpoint import begin
 from gateway.headers import SecurityHeaders
+from gateway.pressure import Pressure, Rates
 from gateway.routes import ENDPOINTS
 from gateway.services import Services, in_thread
+from gateway.tail import Tail
 from gateway.waiting import MOST_WAITERS
 from infra import db
 from infra.outbox import Outbox
 from infra.publisher import Publisher
 from infra.settings import Settings
-from infra.storage import Storage
+from infra.storage import Storage, Unavailable
 
+PATIENCE_SECONDS = 5.0
+RETRY_SECONDS = 1.0
 LEGACY = tuple({endpoint.path.partition("{")[0].rstrip("/") for endpoint in ENDPOINTS if endpoint.legacy})
+
+log = structlog.get_logger()
 
 
 def create(settings: Settings) -> Starlette:
-    """The application. It starts although the broker is away: jobs are committed and published later."""
+    """The application. It starts whatever is away: it says that it is not ready, and is as soon as it can be."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = db.connect(settings.database_url.get_secret_value(), settings.database_pool, "reelmill-gateway")
         storage = Storage(settings)
-        await in_thread(storage.ensure_bucket)
+        preparing = asyncio.create_task(_prepare(storage), name="bucket")
+        await asyncio.wait({preparing}, timeout=PATIENCE_SECONDS)
         publisher = Publisher(settings)
         await publisher.start()
-        outbox = Outbox(engine, publisher)
+        pressure = Pressure(engine, publisher, settings.backlog_limit)
+        watching = asyncio.create_task(pressure.watch(), name="pressure")
+        outbox = Outbox(engine, publisher, heard=pressure.heard)
         await outbox.start()
-        app.state.services = Services(settings, engine, storage, outbox, publisher)
+        app.state.services = Services(settings, engine, storage, outbox, publisher, pressure)
         app.state.callers = Callers(engine)
+        app.state.rates = Rates(settings.requests_per_second)
+        app.state.tail = Tail(engine)
         app.state.waiters = anyio.Semaphore(MOST_WAITERS)
         try:
             with health.probes(app.state.services, asyncio.get_running_loop()):
                 yield
         finally:
+            preparing.cancel()
+            watching.cancel()
             # Entrances are closed by the server; what was accepted is committed and published before the doors close.
             await outbox.stop()
             await publisher.stop()
@@ -56,6 +70,16 @@ def create(settings: Settings) -> Starlette:
     )
     app.add_middleware(SecurityHeaders)
     return app
+
+
+async def _prepare(storage: Storage) -> None:
+    """Make the bucket, as soon as there is somebody to ask."""
+    while True:
+        try:
+            return await in_thread(storage.ensure_bucket)
+        except Unavailable as error:
+            log.warning("no object store", action="gateway.waiting", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _unmatched(request: Request, error: Exception) -> Response:

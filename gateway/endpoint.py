@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 from pydantic import BaseModel
@@ -37,6 +37,12 @@ class Endpoint:
     body: type[BaseModel] | str | None = None
     query: tuple[str, ...] = ()
     legacy: bool = False
+    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
+    """Other successes, by status."""
+    media: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    """Other media types of the body: of NDJSON and of batches, the model of one item."""
+    line: type[BaseModel] | None = None
+    """What is answered to each item of such a body."""
 
     @property
     def summary(self) -> str:
@@ -51,10 +57,11 @@ class Endpoint:
         started = time.perf_counter()
         begin(request, self.legacy)
         try:
-            if "%00" in request.url.query or "\x00" in request.url.path:
+            if b"%00" in request.scope["query_string"] or "\x00" in request.scope["path"]:
                 raise problems.Problem(400, "bad_character", "The address has a NUL in it.")
             if self.role is not None:
                 request.state.identity = await auth.require(request, self.role)
+                request.app.state.rates.take(request.state.identity.name)
             response = await self.handler(request)
         except Exception as error:
             response = await problems.answer(request, error)

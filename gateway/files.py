@@ -58,7 +58,7 @@ async def delete(request: Request) -> Response:
         raise Problem(409, "is_output", "A job made this; it goes with its job.")
     if request.query_params.get("force", "0") not in {"", "0", "false"}:
         await transact(request, store.cancel_users, row["sha256"])
-    if not await transact(request, store.delete, row["sha256"]):
+    if not await transact(request, store.delete, row["sha256"], request.state.traceparent):
         raise unknown()
     return Response(status_code=204)
 

@@ -1,6 +1,5 @@
 """Headers that every reply carries. A route may set its own, stricter ones: those win."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULTS = {
@@ -11,6 +10,7 @@ DEFAULTS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+RAW = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
 
 class SecurityHeaders:
@@ -24,9 +24,9 @@ class SecurityHeaders:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
-                    headers.setdefault(name, value)
+                given = message["headers"]
+                present = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(default for default in RAW if default[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, guarded if scope["type"] == "http" else send)

@@ -8,9 +8,12 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway import auth
+from gateway.selftest import SelfTest
 from gateway.services import Services, in_thread, services
 from infra import db, storage
 from infra.probes import Probes
+from infra.tokens import Role
 
 CHECK_SECONDS = 5
 FRESH_SECONDS = 1
@@ -31,15 +34,32 @@ async def alive(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Ready: the database and the object store answer. A broker that is away is reported; jobs are still accepted."""
-    checks = await _checks_of_this_second(request)
+    """Ready: the database and the object store answer. A broker that is away is reported; jobs are still accepted.
+
+    `?deep=1`, for anybody with a token: whether a job gets done as well.
+    """
+    deep = request.query_params.get("deep", "0") not in {"", "0", "false"}
+    if deep:
+        await auth.require(request, Role.READER)
+    checks = dict(await _checks_of_this_second(request))
     ok = checks["database"] and checks["storage"]
+    if deep:
+        checks["jobs"] = ok and await _self_test(request).passes()
+        ok = checks["jobs"]
     return JSONResponse({"status": "ok" if ok else "unavailable", "checks": checks}, 200 if ok else 503)
 
 
 async def metrics(_: Request) -> Response:
     """Prometheus metrics of this process."""
     return Response(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+
+def _self_test(request: Request) -> SelfTest:
+    state = request.app.state
+    if not hasattr(state, "self_test"):
+        state.self_test = SelfTest(services(request))
+    found: SelfTest = state.self_test
+    return found
 
 
 async def _checks_of_this_second(request: Request) -> dict[str, bool]:

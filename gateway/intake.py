@@ -1,8 +1,10 @@
 """From a body to a command: the kind exists, its parameters are valid, its files are there. Refused here or never."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -13,59 +15,136 @@ from gateway.services import services
 from infra.ids import new_id
 from infra.submission import Receipt, Verdict
 from infra.tokens import Identity
-from schemas.commands import Command, Input
+from schemas.commands import LONGEST_KEY, Command, Input
+from schemas.jobs import JobRequest
 from schemas.registry import KINDS, Kind
 
-LONGEST_KEY = 200
+QUOTA_SECONDS = 5
+
+Files = Mapping[str, str]
+"""From what a caller calls a file to its SHA-256."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Terms:
-    """How a job is wanted, beside what: a live key, a priority, a time not to start before."""
+    """How a job is wanted, beside what. `id` only where the caller has chosen it."""
 
     key: str | None = None
     priority: int = 0
     run_at: datetime | None = None
+    id: UUID | None = None
+    concurrency_key: str | None = None
+    after: tuple[UUID, ...] = ()
+    after_failure: str = "cancel"
+
+    @classmethod
+    def of(cls, wanted: JobRequest) -> "Terms":
+        """The terms in a request."""
+        return cls(
+            wanted.key,
+            wanted.priority,
+            wanted.run_at,
+            wanted.id,
+            wanted.concurrency_key,
+            tuple(wanted.after),
+            wanted.after_failure,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for one job, whatever it came as. `traceparent` only where it brought its own."""
+
+    kind: str
+    params: dict[str, Any]
+    terms: Terms = Terms()
+    idempotency: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf jobs are asked for, and within which trace."""
+
+    identity: Identity
+    traceparent: str
 
 
 async def submit(request: Request, kind: str, params: dict[str, Any], terms: Terms = Terms()) -> Receipt:
     """Check a request for work and commit it. Returns the receipt of a job that exists; raises a problem otherwise."""
-    command = await _command(request, kind, params, terms)
-    receipt = await services(request).outbox.submit(command)
-    if receipt.verdict is Verdict.KEY_REUSED:
-        raise Problem(422, "idempotency_key_reused", "This Idempotency-Key was used with another request.")
-    if receipt.verdict is Verdict.UNKNOWN_FILE:
-        raise Problem(404, "unknown_file", "A file of this job has just been deleted.")
-    return receipt
+    return (await accept(request, Asked(kind, params, terms)))[1]
 
 
-async def _command(request: Request, name: str, params: dict[str, Any], terms: Terms) -> Command:
+async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
+    """Like `submit`, with the command that was committed. Without a key of its own, the header's counts."""
+    header = _idempotency_key(request)
+    given = services(request)
+    kind, params = check(asked.kind, asked.params)
+    given.pressure.check(kind.consumer)
+    files = {params[param]: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
+    who = caller(request)
+    command = build(who, kind, params, asked, files, header)
+    receipt = await given.outbox.submit(command, who.identity.live_jobs)
+    problem = refusal(receipt)
+    if problem is not None:
+        raise problem
+    return command, receipt
+
+
+def caller(request: Request) -> Caller:
+    """Who makes this request."""
+    return Caller(request.state.identity, request.state.traceparent)
+
+
+def check(name: str, params: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
+    """The kind, and its complete parameters. Raises a 400 problem."""
     kind = KINDS.get(name)
     if kind is None:
         raise Problem(400, "unknown_kind", f"There is no kind {name!r}.", kinds=sorted(KINDS))
     try:
-        checked = kind.params.model_validate(params).model_dump(mode="json")
+        return kind, kind.params.model_validate(params).model_dump(mode="json")
     except ValidationError as error:
         raise invalid(error, "params") from None
-    inputs = await _inputs(request, kind, checked)
-    identity: Identity = request.state.identity
+
+
+def build(
+    who: Caller, kind: Kind, params: dict[str, Any], asked: Asked, files: Files, header: str | None = None
+) -> Command:
+    """The command for checked parameters, whose files have been found. `header` is the Idempotency-Key of a request."""
+    terms = asked.terms
+    inputs = tuple([Input(param, files[params[param]]) for param in kind.inputs])
     return Command(
-        id=new_id(),
+        id=terms.id or new_id(),
         kind=kind,
-        params=checked | {i.param: i.sha256 for i in inputs},
+        params=params | {i.param: i.sha256 for i in inputs} if inputs else params,
         inputs=inputs,
-        submitted_by=identity.name,
+        submitted_by=who.identity.name,
         via="http",
         unique_key=terms.key,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=asked.idempotency or header,
         priority=terms.priority,
-        traceparent=request.state.traceparent,
+        traceparent=asked.traceparent or who.traceparent,
         run_at=terms.run_at,
+        concurrency_key=terms.concurrency_key,
+        after=terms.after,
+        after_failure=terms.after_failure,
+        fresh=terms.id is None,
     )
 
 
-async def _inputs(request: Request, kind: Kind, params: dict[str, Any]) -> tuple[Input, ...]:
-    return tuple([Input(param, (await resolve(request, params[param]))["sha256"]) for param in kind.inputs])
+def refusal(receipt: Receipt) -> Problem | None:
+    """The problem of a command that made no job and found none; None for one that did."""
+    make = REFUSALS.get(receipt.verdict)
+    return Problem(*make, headers=_later(receipt.verdict)) if make is not None else None
+
+
+REFUSALS = {
+    Verdict.KEY_REUSED: (422, "idempotency_key_reused", "This Idempotency-Key was used with another request."),
+    Verdict.ID_REUSED: (409, "id_reused", "There is a job with this id, and another request made it."),
+    Verdict.UNKNOWN_FILE: (404, "unknown_file", "A file of this job has just been deleted."),
+    Verdict.UNKNOWN_NEED: (404, "unknown_dependency", "A job that this one is to wait for does not exist."),
+    Verdict.OVER_QUOTA: (429, "quota_exceeded", "You have as many live jobs as your token allows."),
+}
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -73,3 +152,7 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         raise Problem(400, "bad_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.")
     return key
+
+
+def _later(verdict: Verdict) -> dict[str, str]:
+    return {"Retry-After": str(QUOTA_SECONDS)} if verdict is Verdict.OVER_QUOTA else {}

@@ -6,30 +6,42 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway import intake
-from gateway.bodies import LARGEST_PAGE, integer, job_id, read, reply
-from gateway.intake import Terms
+from gateway import asking, batch, events, intake
+from gateway.bodies import LARGEST_PAGE, integer, job_id, media_type, read, reply
 from gateway.problems import Problem
 from gateway.services import transact
+from gateway.views import of_row, reply_new
 from gateway.waiting import settled
 from infra import db, jobs, steps
 from infra.submission import Verdict
-from schemas.jobs import FactView, JobPage, JobRequest, JobSummary, JobView, OutputPage, OutputView, Timeline
+from schemas.jobs import FactView, JobPage, JobRequest, JobSummary, OutputPage, OutputView, Timeline
+from schemas.lines import EVENT, EVENTS, NDJSON, Event
 from schemas.registry import KINDS
 from schemas.states import JobState
 
 
 async def create(request: Request) -> Response:
-    """Ask for a job: 202 for a new one, 200 for the one that was there. `Prefer: wait=N` waits for its end."""
-    wanted = await read(request, JobRequest)
-    receipt = await intake.submit(
-        request, wanted.kind, wanted.params, Terms(wanted.key, wanted.priority, wanted.run_at)
-    )
+    """Ask for a job: 202 for a new one, 200 for the one that was there. `Prefer: wait=N` waits for its end.
+
+    Also many at once, as NDJSON or a batch of CloudEvents: 202 when every line was taken, else 207; a line for each.
+    """
+    media = media_type(request)
+    if media == NDJSON:
+        return await batch.of_lines(request)
+    if media == EVENTS:
+        return await batch.of_events(request)
+    if media == EVENT:
+        asked = asking.of_event(await read(request, Event))
+    else:
+        asked = asking.of_request(await read(request, JobRequest))
+    command, receipt = await intake.accept(request, asked)
     assert receipt.job_id is not None
     applied = await settled(request, receipt.job_id)
-    view = _view(await _found(request, receipt.job_id))
     headers = {"Location": f"/v1/jobs/{receipt.job_id}", "Retry-After": "1"} | applied
-    return reply(view, 202 if receipt.verdict is Verdict.CREATED else 200, headers)
+    created = receipt.verdict is Verdict.CREATED
+    if created and not applied:
+        return reply_new(command, receipt, 202, headers)
+    return reply(of_row(await _found(request, receipt.job_id)), 202 if created else 200, headers)
 
 
 async def get(request: Request) -> Response:
@@ -37,7 +49,7 @@ async def get(request: Request) -> Response:
     wanted = job_id(request)
     row = await _found(request, wanted)
     applied = await settled(request, wanted)
-    return reply(_view(await _found(request, wanted) if applied else row), 200, applied)
+    return reply(of_row(await _found(request, wanted) if applied else row), 200, applied)
 
 
 async def page(request: Request) -> Response:
@@ -54,8 +66,12 @@ async def page(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
-    """Cancel a job: at once while it waits, within seconds while it runs. 409 when it is over."""
-    return await _move(request, jobs.cancel, "already_ended", "The job has ended; there is nothing to cancel.")
+    """Cancel a job: at once while it waits, within seconds while it runs. With `tree=1` also all that followed from it.
+
+    409 when it is over, and with it all of them.
+    """
+    move = jobs.cancel_tree if request.query_params.get("tree") in {"1", "true"} else jobs.cancel
+    return await _move(request, move, "already_ended", "The job has ended; there is nothing to cancel.")
 
 
 async def retry(request: Request) -> Response:
@@ -64,9 +80,11 @@ async def retry(request: Request) -> Response:
 
 
 async def timeline(request: Request) -> Response:
-    """The facts about a job, oldest first."""
+    """The facts about a job, oldest first; with `Accept: text/event-stream` as they happen, until it has ended."""
     wanted = job_id(request)
     await _found(request, wanted)
+    if events.wants_stream(request):
+        return await events.follow(request, wanted)
     facts = await transact(request, jobs.timeline, wanted)
     return reply(Timeline(events=[FactView.model_validate(dict(fact)) for fact in facts]))
 
@@ -104,7 +122,7 @@ async def _move(request: Request, move: Any, code: str, detail: str) -> Response
     row = await _found(request, wanted)
     if not moved:
         raise Problem(409, code, detail, state=row["state"])
-    return reply(_view(row), 202, {"Location": f"/v1/jobs/{wanted}"})
+    return reply(of_row(row), 202, {"Location": f"/v1/jobs/{wanted}"})
 
 
 def _cursor(text: str | None) -> UUID | None:
@@ -112,10 +130,3 @@ def _cursor(text: str | None) -> UUID | None:
         return UUID(text) if text is not None else None
     except ValueError:
         raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.", field="cursor") from None
-
-
-def _view(row: db.Row) -> JobView:
-    here = f"/v1/jobs/{row['id']}"
-    error = {"code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None
-    links = {"self": here, "events": f"{here}/events", "outputs": f"{here}/outputs"}
-    return JobView.model_validate(dict(row) | {"key": row["unique_key"], "error": error, "links": links})

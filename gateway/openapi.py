@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.endpoint import Endpoint
 from schemas.jobs import ProblemView
+from schemas.lines import NDJSON
 from schemas.registry import KINDS
 
 REF = "#/components/schemas/{model}"
@@ -51,7 +52,7 @@ def document(endpoints: Iterable[Endpoint], version: str) -> dict[str, Any]:
 def _schemas(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
     models: dict[str, type[BaseModel]] = {ProblemView.__name__: ProblemView}
     for endpoint in endpoints:
-        for model in (endpoint.body, endpoint.reply):
+        for model in (endpoint.body, endpoint.reply, *endpoint.also.values(), *endpoint.media.values(), endpoint.line):
             if isinstance(model, type):
                 models[model.__name__] = model
     models |= {kind.params.__name__: kind.params for kind in KINDS.values()}
@@ -65,7 +66,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "tags": ["legacy" if endpoint.legacy else "native"],
         "responses": {
-            str(endpoint.status): _success(endpoint),
+            str(endpoint.status): _success(endpoint.status, endpoint.reply),
+            **{str(status): _success(status, reply) for status, reply in endpoint.also.items()},
+            **_of_lines(endpoint),
             "default": {"description": "Problem", "content": PROBLEM},
         },
         "security": [{"token": []}, {"basic": []}] if endpoint.role is not None else [],
@@ -76,7 +79,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(endpoint.body)}
+        media = {name: _items(name, model) for name, model in endpoint.media.items()}
+        operation["requestBody"] = {"required": True, "content": _content(endpoint.body) | media}
     return operation
 
 
@@ -87,10 +91,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     return [*path, *query, *([IDEMPOTENCY] if endpoint.path in {"/v1/jobs", "/analysis"} and endpoint.body else [])]
 
 
-def _success(endpoint: Endpoint) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
-    if endpoint.reply is not None:
-        response["content"] = _content(endpoint.reply)
+def _success(status: int, reply: type[BaseModel] | str | None) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if reply is not None:
+        response["content"] = _content(reply)
     return response
 
 
@@ -98,6 +102,24 @@ def _content(what: type[BaseModel] | str) -> dict[str, Any]:
     if isinstance(what, str):
         return {what: {"schema": {} if what == "application/json" else {"type": "string", "format": "binary"}}}
     return {"application/json": {"schema": {"$ref": REF.format(model=what.__name__)}}}
+
+
+def _of_lines(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.line is None:
+        return {}
+    lines = {NDJSON: _items(NDJSON, endpoint.line)}
+    every = _success(endpoint.status, endpoint.reply)
+    return {
+        str(endpoint.status): every | {"content": every["content"] | lines},
+        "207": {"description": "Not every line was taken", "content": lines},
+    }
+
+
+def _items(media: str, model: type[BaseModel]) -> dict[str, Any]:
+    ref = {"$ref": REF.format(model=model.__name__)}
+    if media == NDJSON:
+        return {"schema": {"type": "string", "description": "A JSON object a line."}, "x-line": ref}
+    return {"schema": {"type": "array", "items": ref} if "batch" in media else ref}
 
 
 def _operation_id(endpoint: Endpoint) -> str:

@@ -9,6 +9,7 @@ import anyio.to_thread
 from sqlalchemy import Engine
 from starlette.requests import Request
 
+from gateway.pressure import Pressure
 from infra.outbox import Outbox
 from infra.publisher import Publisher
 from infra.settings import Settings
@@ -27,6 +28,7 @@ class Services:
     storage: Storage
     outbox: Outbox
     publisher: Publisher
+    pressure: Pressure
 
 
 def services(request: Request) -> Services:

@@ -97,7 +97,7 @@ async def store(request: Request) -> tuple[db.Row, bool]:
         raise multipart.missing()
     stored = await _put(request, body, form or Raw(request))
     identity: Identity = request.state.identity
-    return await transact(request, _register, stored, identity.name)
+    return await transact(request, _register, stored, identity.name, request.state.traceparent)
 
 
 def too_large(limit: int) -> Problem:
@@ -127,8 +127,8 @@ async def _place() -> AsyncIterator[None]:
         PLACES.release()
 
 
-def _register(connection: Connection, stored: StoredObject, created_by: str) -> tuple[db.Row, bool]:
-    created = files.add(connection, stored, created_by)
+def _register(connection: Connection, stored: StoredObject, created_by: str, traceparent: str) -> tuple[db.Row, bool]:
+    created = files.add(connection, stored, created_by, traceparent)
     row = files.get(connection, stored.sha256)
     assert row is not None  # this transaction holds it
     return row, created

@@ -16,7 +16,7 @@ from pika.spec import Basic, BasicProperties
 
 from infra import metrics
 from infra.confirms import Confirmation, Confirms
-from schemas.wire import CONTENT_TYPE, NORMAL_PRIORITY, Message
+from schemas.wire import NORMAL_PRIORITY, Message
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ def _parameters(url: str, name: str) -> pika.URLParameters:
 
 def _properties(message: Message) -> BasicProperties:
     return BasicProperties(
-        content_type=CONTENT_TYPE,
+        content_type=message.content_type,
         delivery_mode=PERSISTENT,
         headers=dict(message.headers),
         message_id=message.message_id,

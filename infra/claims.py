@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import db, steps
+from infra import db, events, steps
 from infra.steps import StoredObject
 from schemas.registry import KINDS, Limits
 
@@ -29,6 +29,16 @@ class Claim:
     token: int
     traceparent: str | None
     waited_seconds: float
+    priority: int = 0
+    submitted_by: str = ""
+    concurrency_key: str | None = None
+    crowded: bool = False
+    """Whether only so many of the kind run at once."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether somebody may be waiting for this claim to end."""
+        return self.crowded or self.concurrency_key is not None
 
 
 @dataclass(frozen=True)
@@ -43,15 +53,12 @@ class Pulse:
     renewed: bool
 
 
-def claim(connection: Connection, job_id: UUID, worker: str, lease_seconds: float) -> Claim | None:
-    """Take a queued job, or None when it is somebody else's, waiting, or over."""
+def claim(
+    connection: Connection, job_id: UUID, worker: str, lease_seconds: float, crowded: bool = False
+) -> Claim | None:
+    """Take this very job, or None when it is not queued. Who has no reason to want this one asks `infra.line`."""
     row = db.row(connection, "claims.claim", id=job_id, worker=worker, lease=lease_seconds)
-    return Claim(**row) if row is not None else None
-
-
-def exists(connection: Connection, job_id: UUID) -> bool:
-    """Whether there is a row at all: a message without one comes from a foreign producer."""
-    return db.row(connection, "claims.exists", id=job_id) is not None
+    return Claim(**row, crowded=crowded) if row is not None else None
 
 
 def input_of(connection: Connection, held: Claim, sha256: str) -> db.Row | None:
@@ -80,6 +87,7 @@ def succeed(connection: Connection, held: Claim, result: dict[str, Any], outputs
     if row["cancelled"]:
         return cancel(connection, held)
     steps.add_outputs(connection, held.id, outputs, step=None, replace=row["discarding"])
+    events.tell_artifacts(connection, held.id)
     db.run(connection, "claims.succeed", id=held.id, token=held.token, result=db.document(result))
     return "succeeded"
 

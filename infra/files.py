@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import blobs, db, jobs
+from infra import blobs, db, events, jobs
 from infra.steps import StoredObject
 
 #: Jobs that an InUseError names.
@@ -33,7 +33,7 @@ class Filter:
     created_before: datetime | None = None
 
 
-def add(connection: Connection, stored: StoredObject, created_by: str) -> bool:
+def add(connection: Connection, stored: StoredObject, created_by: str, traceparent: str | None = None) -> bool:
     """Register an uploaded object. False when the content was there: the first name stays, the new one is kept too."""
     blobs.add(connection, [(stored.sha256, stored.sha1, stored.size, stored.object_key)])
     values = {
@@ -44,6 +44,8 @@ def add(connection: Connection, stored: StoredObject, created_by: str) -> bool:
     }
     created = db.run(connection, "files.insert", **values) == 1
     db.run(connection, "files.insert_name", **values)
+    if created:
+        events.tell_file(connection, "file.created", stored.sha256, traceparent)
     return created
 
 
@@ -68,12 +70,13 @@ def get(connection: Connection, sha256: str) -> db.Row | None:
     return db.row(connection, "files.get", sha256=sha256)
 
 
-def delete(connection: Connection, sha256: str) -> bool:
+def delete(connection: Connection, sha256: str, traceparent: str | None = None) -> bool:
     """Forget an upload; its object goes when nothing else names it. Raises InUseError while live jobs read it."""
     db.rows(connection, "blobs.lock", sha256=[sha256])
     users = _users(connection, sha256, SHOWN)
     if users:
         raise InUseError(users)
+    events.tell_file(connection, "file.deleted", sha256, traceparent)
     deleted = db.run(connection, "files.delete", sha256=sha256) == 1
     if deleted:
         db.run(connection, "blobs.let_go", sha256=[sha256])

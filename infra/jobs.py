@@ -37,14 +37,21 @@ def cancel(connection: Connection, job_id: UUID) -> bool:
     Once this has returned True the job never succeeds.
     """
     row = db.row(connection, "jobs.lock", id=job_id)
-    if row is None or row["state"] in TERMINAL:
-        return False
-    if row["state"] == JobState.RUNNING:
-        db.run(connection, "jobs.cancel_running", id=job_id)
-    else:
-        db.run(connection, "jobs.cancel_waiting", id=job_id)
-        steps.discard(connection, job_id)
-    return True
+    return row is not None and cancel_all(connection, [row]) > 0
+
+
+def cancel_tree(connection: Connection, job_id: UUID) -> int:
+    """Cancel a job and all that followed from it, those that follow from these included. Returns how many lived.
+
+    Generation by generation, each locked before the next is looked at: nobody leaves children behind meanwhile.
+    """
+    row = db.row(connection, "jobs.lock", id=job_id)
+    generation = [row] if row is not None else []
+    cancelled = 0
+    while generation:
+        cancelled += cancel_all(connection, generation)
+        generation = list(db.rows(connection, "jobs.lock_children", ids=[row["id"] for row in generation]))
+    return cancelled
 
 
 def retry(connection: Connection, job_id: UUID) -> bool:
@@ -55,12 +62,35 @@ def retry(connection: Connection, job_id: UUID) -> bool:
     row = db.row(connection, "jobs.lock", id=job_id)
     if row is None or row["state"] not in {JobState.FAILED, JobState.CANCELLED}:
         return False
-    kind = KINDS[row["kind"]]
-    found = db.rows(connection, "submission.lock_inputs", hashes=[row["params"][name] for name in kind.inputs])
-    if len(found) < len({row["params"][name] for name in kind.inputs}):
+    if not retry_all(connection, [row]):
         raise InputsGoneError
-    db.run(connection, "jobs.retry", id=job_id, max_attempts=kind.limits.attempts)
     return True
+
+
+def retry_all(connection: Connection, locked: Sequence[db.Row]) -> set[UUID]:
+    """Queue failed or cancelled jobs once more; they are locked, with `id`, `kind` and `params`.
+
+    Returns the ids of those that were queued: the inputs of the others are gone.
+    """
+    needed = {row["id"]: {row["params"][name] for name in KINDS[row["kind"]].inputs} for row in locked}
+    hashes = sorted({sha256 for each in needed.values() for sha256 in each})
+    there = {row["sha256"] for row in db.rows(connection, "submission.lock_inputs", hashes=hashes)}
+    able = {row["id"]: KINDS[row["kind"]].limits.attempts for row in locked if needed[row["id"]] <= there}
+    db.run(connection, "jobs.retry", ids=list(able), max_attempts=list(able.values()))
+    return set(able)
+
+
+def cancel_all(connection: Connection, locked: Sequence[db.Row]) -> int:
+    """Cancel those of these jobs that live; they are locked, with `id` and `state`. Returns how many lived."""
+    live = [row for row in locked if row["state"] not in TERMINAL]
+    running = [row["id"] for row in live if row["state"] == JobState.RUNNING]
+    waiting = [row["id"] for row in live if row["state"] != JobState.RUNNING]
+    if running:
+        db.run(connection, "jobs.cancel_running", ids=running)
+    if waiting:
+        db.run(connection, "jobs.cancel_waiting", ids=waiting)
+        steps.discard(connection, *waiting)
+    return len(live)
 
 
 def timeline(connection: Connection, job_id: UUID, limit: int = 500) -> Sequence[db.Row]:

@@ -5,10 +5,13 @@ The process that knows a number sets it; a name that nothing sets does not belon
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas.registry import KINDS, Consumer
+
 # From a millisecond to ten hours: jobs are that different.
 _WORK = (0.001, 0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 10800, 36000)
 _WAIT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 _CONFIRM = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+_BATCH = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 _HTTP = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 # The front door.
@@ -16,6 +19,9 @@ http_request_duration_seconds = Histogram(
     "http_request_duration_seconds", "Time to answer a request.", ["route", "method", "status"], buckets=_HTTP
 )
 jobs_submitted_total = Counter("jobs_submitted_total", "Jobs committed.", ["kind", "via"])
+jobs_refused_total = Counter("jobs_refused_total", "Jobs and requests refused because of load.", ["reason"])
+
+event_listeners = Gauge("event_listeners", "Open event streams, and readers of the feed who wait.")
 
 # The work.
 jobs_queue_wait_seconds = Histogram(
@@ -30,6 +36,8 @@ jobs_stale_acks_dropped_total = Counter(
     "jobs_stale_acks_dropped_total", "Acknowledgements that were not sent because their channel is gone."
 )
 jobs_parked_total = Counter("jobs_parked_total", "Messages that nobody can process.", ["reason"])
+messages_recorded_total = Counter("messages_recorded_total", "Parked messages written down.", ["queue"])
+jobs_batch_size = Histogram("jobs_batch_size", "Jobs that the fast lane has in one transaction.", buckets=_BATCH)
 jobs_worker_slots = Gauge("jobs_worker_slots", "Slots of this consumer.", ["state"])
 
 # Publishing.
@@ -45,6 +53,31 @@ jobs_state = Gauge("jobs_state", "Live jobs.", ["consumer", "state"])
 jobs_oldest_queued_seconds = Gauge("jobs_oldest_queued_seconds", "Age of the job that waits longest.", ["consumer"])
 jobs_leases_expired_total = Counter("jobs_leases_expired_total", "Claims taken from silent consumers.", ["state"])
 jobs_reconciled_total = Counter("jobs_reconciled_total", "Jobs whose message was lost.", ["consumer"])
+jobs_held = Gauge("jobs_held", "Queued jobs that wait for a limit and not for a consumer.", ["reason"])
+events_published_total = Counter("events_published_total", "Events that went out, or that nobody heard.", ["result"])
+webhook_deliveries_total = Counter("webhook_deliveries_total", "Attempts to deliver to webhooks.", ["result"])
+messages_parked = Gauge("messages_parked", "Parked messages that nobody has dealt with, counted up to 10,000.")
+webhook_deliveries_pending = Gauge("webhook_deliveries_pending", "Deliveries under way or to be tried again.")
 events_lag_seconds = Gauge("events_lag_seconds", "Age of the oldest event that is not published.")
 objects_corrupt_total = Counter("objects_corrupt_total", "Downloads whose bytes were not those of their id.")
 objects_removed_total = Counter("objects_removed_total", "Objects removed from the store.", ["reason"])
+
+
+def _begin() -> None:
+    """What is rare stands at zero from the start: a name that appears with its first event has no rate then."""
+    for kind in KINDS:
+        jobs_fenced_total.labels(kind)
+    for consumer in Consumer:
+        jobs_reconciled_total.labels(consumer.value)
+    for counter, values in (
+        (jobs_refused_total, ("rate_limited", "backlog_full", "queue_full", "broker_blocked")),
+        (jobs_leases_expired_total, ("queued", "failed", "cancelled")),
+        (events_published_total, ("sent", "unheard")),
+        (webhook_deliveries_total, ("delivered", "retried", "failed")),
+        (objects_removed_total, ("erased", "orphan", "transfer")),
+    ):
+        for value in values:
+            counter.labels(value)
+
+
+_begin()

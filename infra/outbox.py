@@ -5,30 +5,27 @@ still to be done, and the relay does it.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-from infra import db, metrics, submission
-from infra.publisher import Confirmation, Publisher
+from infra import metrics
+from infra.ledger import Answer, Ledger, Order
+from infra.publisher import Publisher
+from infra.sending import Heard, Sending
 from infra.submission import Receipt, Verdict
 from infra.telemetry import trace_id
-from infra.topology import JOBS
 from schemas.commands import Command
-from schemas.wire import job_message
 
 log = structlog.get_logger()
 
-Answer = Receipt | Exception
-
-# More batches than these in the air mean a slow broker: the relay will publish what we leave.
-PUBLISHING = 4
-PARTING_SECONDS = 5.0
-DEADLOCKS = frozenset({"40P01", "40001"})
+# Of so many new jobs the log names each; beyond, their rows and events have the trace.
+TOLD = 8
 
 
 class Overloaded(Exception):
@@ -37,23 +34,37 @@ class Overloaded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    command: Command
-    answer: asyncio.Future[Receipt]
+    """Orders that are committed together, and who waits for their answers."""
+
+    orders: Sequence[Order]
+    answers: asyncio.Future[Sequence[Answer]]
 
 
 class Outbox:
-    """Commits commands in batches of at most `batch`, with at most `limit` waiting, and publishes what it created."""
+    """Commits commands in batches of at most `batch`, with at most `limit` waiting, and publishes what it created.
 
-    def __init__(self, engine: Engine, publisher: Publisher, batch: int = 500, limit: int = 10_000) -> None:
-        self._engine = engine
-        self._publisher = publisher
+    `heard` is told what the broker says to each publish: whose queue it was for, and whether it took it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        publisher: Publisher,
+        batch: int = 500,
+        limit: int = 10_000,
+        heard: Heard = lambda _, __: None,
+    ) -> None:
+        self._ledger = Ledger(engine)
+        self._sending = Sending(engine, publisher, heard)
         self._batch = batch
         self._limit = limit
-        self._queue: deque[_Waiting] = deque()
+        self._singles: deque[_Waiting] = deque()
+        self._groups: deque[_Waiting] = deque()
+        self._number = 0
         self._arrived = asyncio.Event()
         self._closing = False
         self._flusher: asyncio.Task[None] | None = None
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._thread = ThreadPoolExecutor(1, "outbox")
 
     async def start(self) -> None:
         """Begin to flush."""
@@ -65,101 +76,78 @@ class Outbox:
         self._arrived.set()
         if self._flusher is not None:
             await self._flusher
-        if self._publishing:
-            _, late = await asyncio.wait(self._publishing, timeout=PARTING_SECONDS)
-            for task in late:  # the relay publishes what we leave
-                task.cancel()
+        await self._sending.stop()
+        self._thread.submit(self._ledger.close)
+        self._thread.shutdown()
 
-    async def submit(self, command: Command) -> Receipt:
-        """Commit one command, together with those of other callers. Raises Overloaded, or what the database raised."""
-        if self._closing or len(self._queue) >= self._limit:
+    async def submit(self, command: Command, live_jobs: int | None = None) -> Receipt:
+        """Commit one command, together with those of other callers; `live_jobs` is its submitter's quota.
+
+        Raises Overloaded, or what the database raised.
+        """
+        [answer] = await self._queue(self._singles, [Order(command, live_jobs)])
+        if isinstance(answer, Receipt):
+            return answer
+        raise answer
+
+    async def submit_many(self, commands: Sequence[Command], live_jobs: int | None = None) -> Sequence[Answer]:
+        """Commit commands in a transaction of their own; an answer for each. Raises Overloaded."""
+        return await self._queue(self._groups, [Order(command, live_jobs) for command in commands])
+
+    def _queue(self, queue: deque[_Waiting], orders: Sequence[Order]) -> asyncio.Future[Sequence[Answer]]:
+        if self._closing or self._number >= self._limit:
             raise Overloaded
-        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(command, answer))
+        self._number += len(orders)
+        answers: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
+        queue.append(_Waiting(orders, answers))
         self._arrived.set()
-        return await answer
+        return answers
 
     async def _flush_for_ever(self) -> None:
-        while self._queue or not self._closing:
+        """Those who came alone and those who came in groups take turns: nobody waits for more than one other group."""
+        while self._singles or self._groups or not self._closing:
             self._arrived.clear()
-            batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-            if batch:
-                await self._flush(batch)
-            else:
+            if self._singles:
+                await asyncio.sleep(0)  # whoever arrives in this very turn of the loop comes along
+                await self._flush([self._singles.popleft() for _ in range(min(self._batch, len(self._singles)))])
+            if self._groups:
+                await self._flush([self._groups.popleft()])
+            if not self._singles and not self._groups and not self._closing:
                 await self._arrived.wait()
 
     async def _flush(self, batch: Sequence[_Waiting]) -> None:
-        commands = [waiting.command for waiting in batch]
-        answers = await asyncio.to_thread(_commit, self._engine, commands)
-        for waiting, answer in zip(batch, answers, strict=True):
-            if waiting.answer.done():  # its caller has gone; the job exists all the same
-                continue
-            if isinstance(answer, Receipt):
-                waiting.answer.set_result(answer)
-            else:
-                waiting.answer.set_exception(answer)
-        self._announce(commands, answers)
+        orders = [order for waiting in batch for order in waiting.orders]
+        self._number -= len(orders)
+        now = self._sending.ready
+        answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.commit, orders, now)
+        place = 0
+        for waiting in batch:
+            end = place + len(waiting.orders)
+            if not waiting.answers.done():  # else its caller has gone; the jobs exist all the same
+                waiting.answers.set_result(answers[place:end])
+            place = end
+        self._announce(orders, answers, now)
 
-    def _announce(self, commands: Sequence[Command], answers: Sequence[Answer]) -> None:
+    def _announce(self, orders: Sequence[Order], answers: Sequence[Answer], now: bool) -> None:
         created = [
-            (command, answer)
-            for command, answer in zip(commands, answers, strict=True)
+            (order.command, answer)
+            for order, answer in zip(orders, answers, strict=True)
             if isinstance(answer, Receipt) and answer.verdict is Verdict.CREATED
         ]
-        for command, _ in created:
-            metrics.jobs_submitted_total.labels(command.kind.name, command.via).inc()
-            log.info(
-                "job committed",
-                action="job.committed",
-                job_id=str(command.id),
-                trace_id=trace_id(command.traceparent),
-                kind=command.kind.name,
-            )
-        queued = [(command, receipt) for command, receipt in created if receipt.queued_at is not None]
-        if queued and self._publisher.connected and len(self._publishing) < PUBLISHING:
-            task = asyncio.create_task(self._publish(queued))
-            self._publishing.add(task)
-            task.add_done_callback(self._publishing.discard)
-
-    async def _publish(self, queued: Sequence[tuple[Command, Receipt]]) -> None:
-        fates = await asyncio.gather(*(self._publish_one(command) for command, _ in queued))
-        confirmed = [receipt for (_, receipt), fate in zip(queued, fates, strict=True) if fate is Confirmation.ACKED]
-        try:
-            await asyncio.to_thread(_mark, self._engine, confirmed)
-        except DBAPIError as error:
-            log.warning("marking failed; the relay publishes once more", action="outbox.unmarked", exc_info=error)
-
-    async def _publish_one(self, command: Command) -> Confirmation:
-        message = job_message(command.id, command.kind.name, command.params, command.priority, command.traceparent)
-        return await self._publisher.publish(JOBS, message)
+        if not created:
+            return
+        kinds = Counter((command.kind.name, command.via) for command, _ in created)
+        for (kind, via), jobs in kinds.items():
+            metrics.jobs_submitted_total.labels(kind, via).inc(jobs)
+        _tell([command for command, _ in created], sorted({kind for kind, _ in kinds}))
+        if now:
+            self._sending.send([(command, receipt) for command, receipt in created if receipt.queued_at is not None])
 
 
-def _commit(engine: Engine, commands: Sequence[Command]) -> Sequence[Answer]:
-    """One transaction for all. When it is refused for what is in it, halves are tried, so that only culprits fail."""
-    try:
-        return _submit(engine, commands)
-    except Exception as error:
-        if len(commands) > 1 and not isinstance(error, db.AWAY):
-            middle = len(commands) // 2
-            return [*_commit(engine, commands[:middle]), *_commit(engine, commands[middle:])]
-        log.error("commit failed", action="outbox.failed", commands=len(commands), exc_info=error)
-        return [error] * len(commands)
-
-
-def _submit(engine: Engine, commands: Sequence[Command]) -> list[Receipt]:
-    for last in (False, True):
-        try:
-            with engine.begin() as connection:
-                db.run(connection, "outbox.patience")
-                return submission.submit(connection, commands)
-        except DBAPIError as error:
-            if last or getattr(error.orig, "pgcode", None) not in DEADLOCKS:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _mark(engine: Engine, published: Sequence[Receipt]) -> None:
-    if published:
-        with engine.begin() as connection:
-            ids, times = [r.job_id for r in published], [r.queued_at for r in published]
-            db.run(connection, "outbox.mark", ids=ids, queued_at=times)
+def _tell(created: Sequence[Command], kinds: Sequence[str]) -> None:
+    """One line for all: at thousands a second, a line each would cost more than the jobs."""
+    told: dict[str, Any] = {"action": "job.committed", "jobs": len(created), "kind": ", ".join(kinds)}
+    if len(created) <= TOLD:
+        told["job_id"] = ",".join(str(command.id) for command in created)
+        told["trace_id"] = ",".join(dict.fromkeys(trace_id(command.traceparent) or "" for command in created))
+    log.info("jobs committed", **told)

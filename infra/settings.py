@@ -39,15 +39,24 @@ class Settings(BaseSettings):
 
     database_pool: int = Field(8, ge=1, le=200)
     body_limit: int = Field(1 * MIB, ge=1024, description="Bytes of a JSON body.")
+    batch_limit: int = Field(16 * MIB, ge=1024, description="Bytes of a body with many jobs.")
+    backlog_limit: int = Field(1_000_000, ge=1, description="With so many jobs waiting for a consumer, new ones must.")
+    requests_per_second: float = Field(0, ge=0, description="Of each token; 0 is no limit.")
     upload_limit: int = Field(5 * 1024 * MIB, ge=1, description="Bytes of one uploaded file.")
     part_size: int = Field(8 * MIB, ge=5 * MIB, description="Bytes of one part of a multipart transfer to the store.")
 
+    fast_prefetch: int = Field(
+        500, ge=1, le=10_000, description="Messages that a consumer of the fast lane has in hand at a time."
+    )
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
     beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")
     grace_seconds: float = Field(20, ge=0, description="After SIGTERM: how long running jobs may finish.")
     relay_tick_seconds: float = Field(0.5, gt=0)
     republish_seconds: float = Field(30, ge=1, description="A queued job whose queue is empty is published again.")
+    event_days: float = Field(90, gt=0, description="Events are kept for so long, or until they have gone out.")
+    webhook_private: bool = Field(False, description="Let webhooks go to private and loopback addresses.")
+    retention_seconds: float = Field(90 * 24 * 3600, ge=0, description="Finished jobs are kept so long; 0 for ever.")
     orphan_seconds: float = Field(24 * 3600, ge=60, description="Objects that no row names are removed after this age.")
     scratch: Path | None = Field(None, description="Folder for work files; the system's temporary folder by default.")
     log_format: str = Field("json", pattern="^(json|text)$")

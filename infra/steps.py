@@ -79,9 +79,9 @@ def checkpoints(connection: Connection, job_id: UUID) -> list[Checkpoint]:
     ]
 
 
-def discard(connection: Connection, job_id: UUID) -> None:
-    """Have what an unsuccessful job made let go of, by and by: there may be far too much for one transaction."""
-    db.run(connection, "steps.discard", job_id=job_id)
+def discard(connection: Connection, *job_ids: UUID) -> None:
+    """Have what unsuccessful jobs made let go of, by and by: there may be far too much for one transaction."""
+    db.run(connection, "steps.discard", job_ids=list(job_ids))
 
 
 def discard_ended(connection: Connection, batch: int = 2000) -> int:

@@ -9,9 +9,12 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Sequence,
     SmallInteger,
@@ -126,8 +129,15 @@ jobs = Table(
     _moment("started_at"),
     _moment("cancel_requested_at"),
     _moment("finished_at"),
+    Column("lane", Text, nullable=False, server_default="leased"),
+    # Why a queued job has no message: it gets one when the reason is gone.
+    Column("held", Text),
+    Column("concurrency_key", Text),
+    # Until the jobs that it needs have ended; what then, if one of them did not succeed, is `after_failure`.
+    Column("waiting", Boolean, nullable=False, server_default="false"),
+    Column("after_failure", Text, nullable=False, server_default="cancel"),
     CheckConstraint("state in ('scheduled','queued','running','succeeded','failed','cancelled')", name="state"),
-    CheckConstraint("via in ('http', 'amqp', 'job')", name="via"),
+    CheckConstraint("via in ('http', 'amqp', 'job', 'schedule')", name="via"),
     CheckConstraint("(state = 'running') = (token is not null)", name="token"),
     CheckConstraint("(token is null) = (lease_until is null)", name="lease"),
     CheckConstraint(f"({ENDED}) = (finished_at is not null)", name="finished"),
@@ -136,6 +146,13 @@ jobs = Table(
     CheckConstraint("state <> 'queued' or queued_at is not null", name="queued"),
     CheckConstraint("progress between 0 and 100", name="progress"),
     CheckConstraint("attempt between 0 and max_attempts", name="attempt"),
+    CheckConstraint("lane in ('leased', 'fast')", name="lane"),
+    CheckConstraint(
+        "held is null or (state = 'queued' and held in ('paused', 'concurrency', 'rate'))",
+        name="held",
+    ),
+    CheckConstraint("not waiting or state = 'scheduled'", name="waiting"),
+    CheckConstraint("after_failure in ('cancel', 'run')", name="after_failure"),
     Index(
         "jobs_live_key", "kind", "unique_key", unique=True, postgresql_where=text(f"unique_key is not null and {LIVE}")
     ),
@@ -147,10 +164,50 @@ jobs = Table(
         postgresql_where=text("idempotency_key is not null"),
     ),
     Index(
-        "jobs_unpublished", "consumer", "queued_at", postgresql_where=text("state = 'queued' and published_at is null")
+        "jobs_unpublished",
+        "consumer",
+        "queued_at",
+        postgresql_where=text("state = 'queued' and published_at is null and held is null"),
     ),
+    # Whoever has a free slot takes the first of these, whatever message woke it up.
+    Index(
+        "jobs_next",
+        "consumer",
+        text("priority desc"),
+        "queued_at",
+        "id",
+        postgresql_where=text("state = 'queued' and held is null and lane = 'leased'"),
+    ),
+    # How many of a kind, or with a key, could start: what is let in beside them would only be held again.
+    Index(
+        "jobs_ready",
+        "kind",
+        "concurrency_key",
+        postgresql_where=text("state = 'queued' and held is null and lane = 'leased'"),
+    ),
+    Index(
+        "jobs_held",
+        "kind",
+        "held",
+        text("priority desc"),
+        "queued_at",
+        "id",
+        postgresql_where=text("held is not null"),
+    ),
+    Index(
+        "jobs_held_by_key",
+        "kind",
+        "concurrency_key",
+        text("priority desc"),
+        "queued_at",
+        "id",
+        postgresql_where=text("held = 'concurrency' and concurrency_key is not null"),
+    ),
+    Index("jobs_running", "kind", "concurrency_key", postgresql_where=text("state = 'running'")),
+    Index("jobs_finished", "finished_at", postgresql_where=text("finished_at is not null")),
+    Index("jobs_of_submitter", "submitted_by", postgresql_where=text(LIVE)),
     Index("jobs_waiting", "consumer", "published_at", postgresql_where=text("state = 'queued'")),
-    Index("jobs_due", "run_at", postgresql_where=text("state = 'scheduled'")),
+    Index("jobs_due", "run_at", postgresql_where=text("state = 'scheduled' and not waiting")),
     Index("jobs_leased", "lease_until", postgresql_where=text("state = 'running'")),
     Index("jobs_by_state", "state", "id"),
     Index("jobs_by_kind", "kind", "id"),
@@ -163,6 +220,73 @@ job_moves = Table(
     metadata,
     Column("before", Text, primary_key=True),
     Column("after", Text, primary_key=True),
+    Column("fast_only", Boolean, nullable=False, server_default="false"),
+)
+
+# What a job waits for. A trigger notes how each of them ended first; `noted` is what the relay has seen of that.
+job_dependencies = Table(
+    "job_dependencies",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs_id", Uuid, primary_key=True),
+    Column("outcome", Text),
+    Column("noted", Boolean, nullable=False, server_default="false"),
+    CheckConstraint("job_id <> needs_id", name="self"),
+    CheckConstraint(f"outcome in {ENDED.removeprefix('state in ')}", name="outcome"),
+    Index("job_dependencies_by_need", "needs_id"),
+    Index("job_dependencies_news", "job_id", postgresql_where=text("outcome is not null and not noted")),
+    Index("job_dependencies_unmet", "job_id", postgresql_where=text("outcome is null")),
+)
+
+# What an operator has said about a kind; what he has not said is the registry's.
+kind_controls = Table(
+    "kind_controls",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    _moment("paused_at"),
+    Column("concurrency", Integer),
+    Column("per_key", Integer),
+    Column("starts_per_second", Double),
+    # The bucket of the rate limit: starts that were left at `counted_at`.
+    Column("starts_left", Double),
+    _moment("counted_at"),
+    Column("changed_by", Text),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("concurrency > 0", name="concurrency"),
+    CheckConstraint("per_key > 0", name="per_key"),
+    CheckConstraint("starts_per_second > 0", name="starts_per_second"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("cron", Text, nullable=False),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("kind", Text, nullable=False),
+    Column("params", JSONB, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default="0"),
+    Column("overlap", Boolean, nullable=False, server_default="false"),
+    Column("enabled", Boolean, nullable=False, server_default="true"),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    _moment("last_at"),
+    Column("last_job_id", Uuid),
+    # When it was left out because the job before it still lived, and why its last turn made none.
+    _moment("skipped_at"),
+    Column("error", Text),
+    Column("created_by", Text, nullable=False),
+    _created(),
+    Index("schedules_due", "next_at", postgresql_where=text("enabled")),
+)
+
+# The leader's last count of what waits, so that the front door need not count.
+backlogs = Table(
+    "backlogs",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("queued", BigInteger, nullable=False),
+    Column("running", BigInteger, nullable=False),
+    Column("counted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
 job_inputs = Table(
@@ -213,16 +337,89 @@ events = Table(
     "events",
     metadata,
     Column("id", BigInteger, primary_key=True),
-    Column("seq", BigInteger, unique=True),
+    Column("seq", BigInteger),
     Column("type", Text, nullable=False),
     Column("job_id", Uuid),
     Column("data", JSONB, nullable=False),
     Column("traceparent", Text),
     Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
-    Column("published", Boolean, nullable=False, server_default="false"),
+    # Partial: the planner must not find the unnumbered ones here, among all that have a number by now.
+    Index("events_seq", "seq", unique=True, postgresql_where=text("seq is not null")),
     Index("events_unnumbered", "id", postgresql_where=text("seq is null")),
-    Index("events_unpublished", "seq", postgresql_where=text("seq is not null and not published")),
     Index("events_by_job", "job_id", "id"),
+)
+
+# How far the events have gone out, and how far retention has taken them away (a trigger notes that).
+event_marks = Table(
+    "event_marks",
+    metadata,
+    Column("reader", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# Messages that nobody could process, with the reason; kept as they came, so that they can be sent again.
+parked = Table(
+    "parked",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("message_id", Text),
+    # Whose job it woke, when that job failed because nobody could take the message.
+    Column("job_id", Uuid),
+    # The beginning of the body, and the bytes of all of it.
+    Column("body", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("properties", JSONB, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    # What tells this message from an equal one, where something does: then it is recorded once.
+    Column("identity", Text, unique=True),
+    Column("parked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("resolution", Text),
+    _moment("resolved_at"),
+    Column("resolved_by", Text),
+    CheckConstraint("resolution in ('replayed', 'discarded')", name="resolution"),
+    CheckConstraint("(resolution is null) = (resolved_at is null)", name="resolved"),
+    Index("parked_open", "id", postgresql_where=text("resolution is null")),
+    Index("parked_by_fingerprint", "fingerprint", "id", postgresql_where=text("resolution is null")),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    # After a rotation the old secret signs, too, for a while.
+    Column("previous_secret", Text),
+    _moment("previous_until"),
+    Column("types", ARRAY(Text), nullable=False),
+    Column("seen_seq", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _created(),
+    _moment("failing_since"),
+    _moment("disabled_at"),
+    Column("disabled_reason", Text),
+    CheckConstraint("(previous_secret is null) = (previous_until is null)", name="previous"),
+    CheckConstraint("(disabled_at is null) = (disabled_reason is null)", name="disabled"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("webhook_id", Uuid, ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("next_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    _moment("finished_at"),
+    CheckConstraint("state in ('pending', 'delivered', 'failed')", name="state"),
+    Index("webhook_deliveries_due", "webhook_id", "next_at", postgresql_where=text("state = 'pending'")),
 )
 
 tokens = Table(
@@ -234,5 +431,7 @@ tokens = Table(
     _created(),
     _moment("expires_at"),
     _moment("revoked_at"),
+    Column("live_jobs", Integer),
+    CheckConstraint("live_jobs > 0", name="live_jobs"),
     CheckConstraint("roles <@ array['admin','producer','worker','reader'] and cardinality(roles) > 0", name="roles"),
 )

@@ -29,13 +29,21 @@ class Identity:
 
     name: str
     roles: frozenset[Role]
+    live_jobs: int | None = None
+    """How many live jobs the caller may have; None is no limit."""
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role, directly, as an admin, or because every role may read."""
         return role in self.roles or Role.ADMIN in self.roles or role is Role.READER
 
 
-def create(connection: Connection, name: str, roles: Sequence[Role], expires_at: datetime | None = None) -> str:
+def create(
+    connection: Connection,
+    name: str,
+    roles: Sequence[Role],
+    expires_at: datetime | None = None,
+    live_jobs: int | None = None,
+) -> str:
     """Make a token, replacing the one of the same name, and return its secret: the only time it is seen."""
     secret = PREFIX + secrets.token_urlsafe(32)
     db.run(
@@ -45,6 +53,7 @@ def create(connection: Connection, name: str, roles: Sequence[Role], expires_at:
         roles=[role.value for role in roles],
         secret_sha256=_digest(secret),
         expires_at=expires_at,
+        live_jobs=live_jobs,
     )
     return secret
 
@@ -52,7 +61,9 @@ def create(connection: Connection, name: str, roles: Sequence[Role], expires_at:
 def find(connection: Connection, secret: str) -> Identity | None:
     """The caller whose secret this is. The look-up is by hash, so its time tells nothing about the secret."""
     row = db.row(connection, "tokens.find", secret_sha256=_digest(secret))
-    return Identity(row["name"], frozenset(Role(r) for r in row["roles"])) if row is not None else None
+    if row is None:
+        return None
+    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"])
 
 
 def revoke(connection: Connection, name: str) -> bool:

@@ -13,6 +13,8 @@ EVENTS = "reelmill.events"
 DEAD = "reelmill.dead"
 UNROUTABLE = "reelmill.unroutable"
 DELIVERY_LIMIT = 20
+# A policy may lower it: the lower one counts. What a full queue refuses stays in its row.
+LONGEST_QUEUE = 1_000_000
 # Whoever looks at a parked message and puts it back delivers it. From 4.0 on a queue without a limit of its own drops a
 # message after 20 looks, and not every version reads a negative number as no limit.
 PARKING_LIMIT = 1_000_000_000
@@ -61,6 +63,7 @@ def _work(consumer: Consumer) -> Queue:
             # At-least-once dead-lettering needs reject-publish; a full queue refuses rather than drops its oldest.
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
+            "x-max-length": LONGEST_QUEUE,
             "x-delivery-limit": DELIVERY_LIMIT,
         },
     )

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from schemas.registry import KINDS, Kind
+from schemas.events import FACTS
+from schemas.registry import KINDS, Kind, Lane
 from schemas.states import JobState
-from schemas.wire import CONTENT_TYPE, LARGEST_BODY
+from schemas.wire import CONTENT_TYPE, LARGEST_BODY, MOST_LINES, PACKED, VERSION, PackedJob
 
 JOBS_EXCHANGE = "reelmill.jobs"
 EVENTS_EXCHANGE = "reelmill.events"
@@ -29,8 +30,10 @@ def document(version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
-        "channels": channels | {"job events": _event_channel()},
-        "operations": operations | {"hear events": _operation("receive", "job events")},
+        "channels": channels | {"job events": _event_channel()} | {name: _fact_channel(name) for name in FACTS},
+        "operations": operations
+        | {"hear events": _operation("receive", "job events")}
+        | {f"hear {name}": _operation("receive", name) for name in FACTS},
     }
 
 
@@ -40,11 +43,15 @@ def _job_channel(kind: Kind) -> dict[str, Any]:
         "summary": kind.summary,
         "contentType": CONTENT_TYPE,
         "payload": params_schema(kind),
-        "headers": _headers(),
+        "headers": _job_headers(),
         "bindings": {"amqp": {"messageType": kind.name, "bindingVersion": "0.3.0"}},
         "x-largest-body": LARGEST_BODY,
         "x-message-id": "The job's id (a UUID), or the producer's own idempotency key.",
     }
+    if kind.lane is Lane.FAST:
+        told = f"Many jobs in one message: 1 to {MOST_LINES} lines, each of them such an object."
+        line = PackedJob.model_json_schema()
+        message["x-packed"] = {"contentType": PACKED, "description": told, "line": line}
     return _channel(kind.name, JOBS_EXCHANGE, {kind.name: message})
 
 
@@ -70,6 +77,34 @@ def _event_channel() -> dict[str, Any]:
     return channel | {"parameters": {"kind": {"enum": list(KINDS)}, "what": what}}
 
 
+def _fact_channel(name: str) -> dict[str, Any]:
+    """The events beside those of the jobs' moves: what they tell stands beside the number, as it does there."""
+    payload = _inlined(FACTS[name].model_json_schema())
+    common = {
+        "seq": {"type": "integer", "description": "Number of the event: no gaps, never goes back."},
+        "job_id": {"type": ["string", "null"], "format": "uuid"},
+    }
+    payload |= {"properties": common | payload["properties"], "required": [*common, *payload["required"]]}
+    message = {"name": name, "contentType": CONTENT_TYPE, "payload": payload, "headers": _headers()}
+    return _channel(name, EVENTS_EXCHANGE, {name: message})
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its definitions where they are used: elsewhere a reference would point at nothing."""
+    definitions = schema.pop("$defs", {})
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return put_in(definitions[part["$ref"].removeprefix("#/$defs/")])
+        return {key: put_in(value) for key, value in part.items()}
+
+    return dict(put_in(schema))
+
+
 def _channel(address: str, exchange: str, messages: dict[str, Any]) -> dict[str, Any]:
     binding = {"name": exchange, "type": "topic", "durable": True, "autoDelete": False}
     amqp = {"is": "routingKey", "exchange": binding, "bindingVersion": "0.3.0"}
@@ -84,3 +119,13 @@ def _headers() -> dict[str, Any]:
     names = ("specversion", "id", "source", "type", "subject", "time")
     cloud_events = {f"cloudEvents_{name}": {"type": "string"} for name in names}
     return {"type": "object", "properties": cloud_events | {"traceparent": {"type": "string"}}}
+
+
+def _job_headers() -> dict[str, Any]:
+    told = "The version of the parameters. Absent: 1. A version that is not known yet is parked, an older one is read."
+    headers = _headers()
+    own = {
+        VERSION: {"type": "integer", "minimum": 1, "description": told},
+        "cloudEvents_dataschema": {"type": "string"},
+    }
+    return headers | {"properties": headers["properties"] | own}

@@ -10,6 +10,8 @@ import orjson
 
 from schemas.registry import Kind
 
+LONGEST_KEY = 200
+
 
 @dataclass(frozen=True)
 class Input:
@@ -35,9 +37,25 @@ class Command:
     parent_id: UUID | None = None
     traceparent: str | None = None
     run_at: datetime | None = None
+    concurrency_key: str | None = None
+    after: tuple[UUID, ...] = ()
+    after_failure: str = "cancel"
+    fresh: bool = False
+    """Whether the id was made for this very request: nobody can have asked by it before."""
 
     @property
     def request_sha256(self) -> str:
         """Equal for equal requests: an idempotency key may be repeated only with the same one."""
-        request = [self.kind.name, self.params, self.unique_key, self.priority, self.run_at]
+        request: list[Any] = [self.kind.name, self.params, self.unique_key, self.priority, self.run_at]
+        more = [self.concurrency_key, [str(job_id) for job_id in self.after], self.after_failure]
+        if more != [None, [], "cancel"]:
+            request.append(more)
         return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def event_key(source: str, event_id: str) -> str:
+    """The idempotency key of a CloudEvent, which its source and its id make unique. At most 200 characters."""
+    key = f"{source} {event_id}"
+    if len(key) <= LONGEST_KEY and key.isprintable():
+        return key
+    return f"sha256:{hashlib.sha256(key.encode(errors='replace')).hexdigest()}"

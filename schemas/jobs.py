@@ -1,7 +1,7 @@
 """Bodies about jobs: what is asked for, and what is answered."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -23,6 +23,15 @@ class JobRequest(Strict):
     )
     priority: int = Field(0, ge=0, le=9)
     run_at: Moment | None = Field(None, description="Not before this time.")
+    id: UUID | None = Field(None, description="The job's id, if you choose it; asking again gives the same job.")
+    concurrency_key: Key | None = Field(
+        None,
+        description="Of a kind's jobs with this key only so many run at once: one, unless the kind says more.",
+    )
+    after: list[UUID] = Field(default=[], max_length=1000, description="Jobs that must have ended before.")
+    after_failure: Literal["cancel", "run"] = Field(
+        "cancel", description="What becomes of this job when one of those does not succeed."
+    )
 
 
 class InputView(BaseModel):
@@ -61,6 +70,9 @@ class JobView(JobSummary):
     params: dict[str, Any]
     priority: int
     key: str | None
+    concurrency_key: str | None
+    held: Literal["paused", "concurrency", "rate"] | None = Field(description="Why it is not started, while queued.")
+    waiting: bool = Field(description="For the end of other jobs.")
     via: str
     parent_id: UUID | None
     traceparent: str | None
@@ -82,6 +94,7 @@ class JobPage(BaseModel):
 class FactView(BaseModel):
     """One fact about a job."""
 
+    seq: int | None = Field(description="Its number among all facts; null for a moment, until it has one.")
     id: int
     type: str
     occurred_at: datetime
@@ -110,24 +123,6 @@ class OutputPage(BaseModel):
 
     outputs: list[OutputView]
     next: str | None
-
-
-class KindView(BaseModel):
-    """A kind of job and the JSON Schema of its parameters."""
-
-    name: str
-    summary: str
-    consumer: str
-    version: int
-    max_attempts: int
-    wall_seconds: int
-    params_schema: dict[str, Any]
-
-
-class KindList(BaseModel):
-    """All kinds."""
-
-    kinds: list[KindView]
 
 
 class ProblemView(BaseModel):

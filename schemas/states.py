@@ -23,6 +23,8 @@ MOVES: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.SCHEDULED, JobState.CANCELLED),
         (JobState.QUEUED, JobState.RUNNING),  # claimed
         (JobState.QUEUED, JobState.CANCELLED),
+        (JobState.QUEUED, JobState.SCHEDULED),  # nobody could take its message; in the fast lane, a failed attempt
+        (JobState.QUEUED, JobState.FAILED),
         (JobState.RUNNING, JobState.SUCCEEDED),
         (JobState.RUNNING, JobState.FAILED),
         (JobState.RUNNING, JobState.CANCELLED),
@@ -30,5 +32,12 @@ MOVES: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.RUNNING, JobState.QUEUED),  # handed back uncharged, or rescued
         (JobState.FAILED, JobState.QUEUED),  # retried by a person
         (JobState.CANCELLED, JobState.QUEUED),
+    }
+)
+
+#: Moves of the fast lane only, where claim, effect and end are one transaction.
+FAST_MOVES: frozenset[tuple[JobState, JobState]] = frozenset(
+    {
+        (JobState.QUEUED, JobState.SUCCEEDED),
     }
 )

@@ -12,6 +12,11 @@ from infra.steps import StoredObject
 from schemas.commands import Command, Input
 from schemas.registry import KINDS
 
+#: Counts the events that have not gone out to the exchange.
+UNPUBLISHED = (
+    "select count(*) from events where seq is null or seq > (select seq from event_marks where reader = 'exchange')"
+)
+
 
 def stored(content: bytes, name: str = "a.bin") -> StoredObject:
     """An object as the store would describe it; nothing is written to a store."""

@@ -13,12 +13,17 @@ from sqlalchemy import Connection
 
 from consumers.registry import Work
 from consumers.runtime import foreign
+from consumers.runtime.database import Database
 from consumers.runtime.foreign import Unprocessable, Unresolved
-from infra import claims, metrics, submission
+from infra import claims, db, line, metrics, submission
 from infra.broker import Delivery
 from infra.claims import Claim
+from infra.line import Seat, Turn
 from infra.submission import Verdict
 from schemas.commands import Command
+
+LOOKS = 16
+"""How often one message may find that the first in line has to be put aside."""
 
 
 @dataclass(frozen=True)
@@ -26,43 +31,51 @@ class Admission:
     """Admits messages for one consumer process."""
 
     work: Mapping[str, Work]
-    worker: str
-    lease_seconds: float
+    seat: Seat
 
-    def admit(self, connection: Connection, delivery: Delivery) -> Claim | None:
-        """Claim the job that a message is about, or None when there is nothing to do. Raises Unprocessable.
+    def admit(self, database: Database, delivery: Delivery) -> Claim | None:
+        """Claim the first in line on account of a message, or None when nobody waits. Acknowledge it after that.
 
-        Runs in the caller's transaction: acknowledge only after that is committed.
+        Raises Unprocessable, DatabaseAway.
         """
+        with database.transaction() as connection:
+            turn = self._answer(connection, delivery)
+        return self.seek(database) if turn.again else turn.claim
+
+    def seek(self, database: Database) -> Claim | None:
+        """Claim the first in line without a message. Raises DatabaseAway."""
+        for _ in range(LOOKS):
+            with database.transaction() as connection:
+                turn = line.look(connection, self.seat)
+            if not turn.again:
+                return turn.claim
+        return None
+
+    def _answer(self, connection: Connection, delivery: Delivery) -> Turn:
         job_id = foreign.job_id_of(delivery)
         if job_id is not None:
-            claim = self._claim(connection, job_id)
-            if claim is not None or claims.exists(connection, job_id):
-                return claim
-        return self._admit_foreign(connection, foreign.read(delivery, self.work))
+            turn = line.look(connection, self.seat, job_id, paid=True)
+            if turn.known:
+                return turn
+        return self._answer_foreign(connection, foreign.read(delivery, self.work))
 
-    def _admit_foreign(self, connection: Connection, command: Command) -> Claim | None:
+    def _answer_foreign(self, connection: Connection, command: Command) -> Turn:
         try:
             job_id = _submit(connection, foreign.resolve(connection, command))
         except Unresolved as problem:
             self._fail(connection, command, problem)
-            return None
-        return self._claim(connection, job_id)
+            return Turn()
+        return line.look(connection, self.seat, job_id, paid=True)
 
     def _fail(self, connection: Connection, command: Command, problem: Unresolved) -> None:
-        claim = self._claim(connection, _submit(connection, replace(command, inputs=())))
+        job_id = _submit(connection, replace(command, inputs=()))
+        claim = claims.claim(connection, job_id, self.seat.worker, self.seat.lease_seconds)
         if claim is not None:
             claims.fail(connection, claim, problem.code, problem.message)
 
-    def _claim(self, connection: Connection, job_id: UUID) -> Claim | None:
-        claim = claims.claim(connection, job_id, self.worker, self.lease_seconds)
-        if claim is not None and claim.kind not in self.work:
-            raise Unprocessable("wrong_consumer", f"this consumer does not do {claim.kind}")
-        return claim
-
 
 def _submit(connection: Connection, command: Command) -> UUID:
-    """The job that a command made, or made earlier."""
+    """The job that a command made, or made earlier. A new one counts as published: here is its message."""
     receipt = submission.submit(connection, [command])[0]
     if receipt.verdict is Verdict.KEY_REUSED:
         raise Unprocessable("idempotency_key_reused", "the message id was used with another request")
@@ -70,4 +83,5 @@ def _submit(connection: Connection, command: Command) -> UUID:
         raise Unresolved("unknown_file", "A file of this job has just been deleted.")
     if receipt.verdict is Verdict.CREATED:
         metrics.jobs_submitted_total.labels(command.kind.name, command.via).inc()
+        db.run(connection, "outbox.mark", ids=[receipt.job_id], queued_at=[receipt.queued_at])
     return receipt.job_id

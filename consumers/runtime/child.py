@@ -23,11 +23,14 @@ from sqlalchemy import Engine
 
 from consumers.outcome import Done, Fail, JobError, Later, Outcome, outcome_of
 from consumers.registry import Work, load
+from consumers.runtime import offspring
 from consumers.runtime.workspace import StoredWorkspace
 from infra import db, telemetry
 from infra.claims import Claim
 from infra.settings import Settings
 from infra.storage import Storage
+from schemas import versions
+from schemas.versions import UnknownVersion
 
 PR_SET_PDEATHSIG = 1
 
@@ -90,11 +93,11 @@ def _attempt(task: Task, work: Mapping[str, Work], engine: Engine, storage: Stor
         kind = work[claim.kind].kind
         if claim.version > kind.version:
             return Later("newer_version", "The job is of a newer version than this consumer knows.")
-        params = kind.params.model_validate(claim.params)
+        params = kind.params.model_validate(versions.upgraded(kind, claim.version, claim.params))
         workspace = StoredWorkspace(claim, task.scratch, engine, storage)
         done = load(work[claim.kind])(params, workspace)
         return _checked(done)
-    except ValidationError as error:
+    except (ValidationError, UnknownVersion) as error:
         log.error("parameters are not valid", action="attempt.invalid", exc_info=error)
         return Fail("invalid_parameter", "The parameters are not those of this kind.")
     except JobError as error:
@@ -110,6 +113,7 @@ def _checked(done: Done) -> Done:
     if not isinstance(done, Done):
         raise TypeError(f"a handler returns Done, not {type(done).__name__}")
     orjson.dumps(done.result)
+    offspring.check(done.jobs)
     return done
 
 

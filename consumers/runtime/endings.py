@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from consumers.artifacts import Artifact
 from consumers.outcome import Done, Fail, Later, Outcome, Skip
-from infra import claims, metrics
+from consumers.runtime import offspring
+from infra import claims, holds
 from infra.claims import Claim
 from infra.steps import StoredObject
-from schemas.states import TERMINAL
+from schemas.states import JobState
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,31 @@ FENCED = Skip("fenced")
 UNSTORABLE = Later("internal_error", "What the attempt made cannot be stored; the log of the consumer has it.")
 
 
-def settle(connection: Connection, claim: Claim, ending: Ending) -> str | None:
-    """Write an ending down. Returns the state that the job reached; None when the claim is lost: nothing is written."""
+@dataclass(frozen=True)
+class Settled:
+    """How an ending was written down: the state that the job reached, None when the claim was lost and nothing was.
+
+    `work`: jobs have come into the line, or may leave their place aside, of which no message says so yet.
+    """
+
+    state: str | None
+    work: bool = False
+
+
+def settle(connection: Connection, claim: Claim, ending: Ending) -> Settled:
+    """Write an ending down, and what follows from it. Raises Unresolved for a job that is to read an unknown file."""
+    state = _end(connection, claim, ending)
+    if state is None:
+        return Settled(None)
+    follow = ending.jobs if isinstance(ending, Done) and state == JobState.SUCCEEDED else ()
+    made = offspring.make(connection, claim, follow)
+    let_in = 0
+    if claim.counted:
+        let_in = holds.let_next_in(connection, claim.kind, claim.concurrency_key, claim.crowded)
+    return Settled(state, work=made + let_in > 0)
+
+
+def _end(connection: Connection, claim: Claim, ending: Ending) -> str | None:
     match ending:
         case Done(result, artifacts):
             return claims.succeed(connection, claim, result, [stored_object(a) for a in artifacts])
@@ -43,16 +67,6 @@ def settle(connection: Connection, claim: Claim, ending: Ending) -> str | None:
             return claims.release(connection, claim)
         case Skip():
             return None
-
-
-def count(claim: Claim, ending: Ending, state: str | None, seconds: float) -> None:
-    """Tell Prometheus, once the transaction is committed."""
-    if state is None:
-        metrics.jobs_fenced_total.labels(claim.kind).inc()
-    if state in TERMINAL:
-        metrics.jobs_finished_total.labels(claim.kind, state).inc()
-    metrics.jobs_attempts_total.labels(claim.kind, reason_of(ending)).inc()
-    metrics.jobs_run_seconds.labels(claim.kind).observe(seconds)
 
 
 def reason_of(ending: Ending) -> str:

@@ -11,11 +11,14 @@ from sqlalchemy import Connection
 
 from consumers.registry import Work
 from infra import blobs
-from infra.broker import Delivery
+from infra.broker import UNREADABLE, Delivery
 from infra.ids import new_id, new_traceparent
-from schemas.commands import Command, Input
+from schemas import versions
+from schemas.commands import Command, Input, event_key
+from schemas.fields import Strict
 from schemas.registry import Kind
-from schemas.wire import NORMAL_PRIORITY, Undecodable, decode_params
+from schemas.versions import UnknownVersion
+from schemas.wire import NORMAL_PRIORITY, Undecodable, decode_params, is_packed
 
 HIGHEST_PRIORITY = 9
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -45,18 +48,20 @@ def read(delivery: Delivery, work: Mapping[str, Work]) -> Command:
     `message_id` is the job's id when it is a UUID, otherwise an idempotency key of this producer. Without one, a
     message that the broker delivers twice may run twice.
     """
-    kind = _kind(delivery, work)
+    kind = kind_of(delivery, work)
+    if is_packed(delivery.properties.get("content_type")):
+        raise Unprocessable("packed_not_supported", f"{kind.name} takes one job a message")
     job_id = job_id_of(delivery)
     return Command(
         id=job_id or new_id(),
         kind=kind,
-        params=_params(delivery.body, kind),
+        params=_params(delivery, kind),
         inputs=(),
-        submitted_by=f"amqp:{delivery.properties.get('user_id') or 'producer'}",
+        submitted_by=submitter_of(delivery),
         via="amqp",
-        idempotency_key=_key(delivery.properties.get("message_id")) if job_id is None else None,
-        priority=_priority(delivery.properties.get("priority")),
-        traceparent=_traceparent(delivery.headers.get("traceparent")),
+        idempotency_key=_key(message_id_of(delivery)) if job_id is None else None,
+        priority=priority_of(delivery.properties.get("priority")),
+        traceparent=trace_of(delivery),
     )
 
 
@@ -66,7 +71,12 @@ def resolve(connection: Connection, command: Command) -> Command:
     return replace(command, inputs=inputs, params=command.params | {i.param: i.sha256 for i in inputs})
 
 
-def _priority(given: Any) -> int:
+def submitter_of(delivery: Delivery) -> str:
+    """Who asks, as far as the broker has checked it."""
+    return f"amqp:{delivery.properties.get('user_id') or 'producer'}"
+
+
+def priority_of(given: Any) -> int:
     """A job's priority, 0 to 9, from a message's, which counts from the broker's own default."""
     return min(max(int(given) - NORMAL_PRIORITY, 0), HIGHEST_PRIORITY) if given is not None else 0
 
@@ -74,16 +84,35 @@ def _priority(given: Any) -> int:
 def job_id_of(delivery: Delivery) -> UUID | None:
     """The job that a message names, if its id is one."""
     try:
-        return UUID(str(delivery.properties.get("message_id")))
+        return UUID(str(message_id_of(delivery)))
     except ValueError:
         return None
 
 
-def _kind(delivery: Delivery, work: Mapping[str, Work]) -> Kind:
-    for name in (str(delivery.properties.get("type")), delivery.routing_key):
+def message_id_of(delivery: Delivery) -> Any:
+    """The message's id. A CloudEvent without one has its own, which is unique together with its source."""
+    given, event_id = delivery.properties.get("message_id"), _attribute(delivery, "id")
+    if given or not event_id:
+        return given
+    try:
+        return str(UUID(str(event_id)))
+    except ValueError:
+        return event_key(str(_attribute(delivery, "source")), str(event_id))
+
+
+def kind_of(delivery: Delivery, work: Mapping[str, Work]) -> Kind:
+    """The kind that a message asks for, by its type or else its routing key. Raises Unprocessable."""
+    if UNREADABLE in delivery.headers:
+        raise Unprocessable("undecodable", "the properties of the message cannot be read")
+    for name in (str(delivery.properties.get("type")), str(_attribute(delivery, "type")), delivery.routing_key):
         if name in work:
             return work[name].kind
     raise Unprocessable("unknown_kind", f"neither the type nor the routing key is one of {', '.join(sorted(work))}")
+
+
+def _attribute(delivery: Delivery, name: str) -> Any:
+    """An attribute of a CloudEvent in the headers, under either of the prefixes that its binding to AMQP allows."""
+    return delivery.headers.get(f"cloudEvents_{name}", delivery.headers.get(f"cloudEvents:{name}"))
 
 
 def _key(message_id: Any) -> str | None:
@@ -94,11 +123,32 @@ def _key(message_id: Any) -> str | None:
     return str(message_id)
 
 
-def _params(body: bytes, kind: Kind) -> dict[str, Any]:
+def _params(delivery: Delivery, kind: Kind) -> dict[str, Any]:
+    return checked(kind, version_of(delivery, kind), body_of(delivery)).model_dump(mode="json")
+
+
+def body_of(delivery: Delivery) -> dict[str, Any]:
+    """What a message holds, as JSON. Raises Unprocessable."""
     try:
-        return kind.params.model_validate(decode_params(body)).model_dump(mode="json")
+        return decode_params(delivery.body)
     except Undecodable as error:
         raise Unprocessable("undecodable", str(error)) from None
+
+
+def version_of(delivery: Delivery, kind: Kind) -> int:
+    """The version of a message's parameters. Raises Unprocessable."""
+    try:
+        return versions.told(kind, delivery.headers)
+    except UnknownVersion as error:
+        raise Unprocessable("unknown_version", str(error)) from None
+
+
+def checked(kind: Kind, version: int, params: dict[str, Any]) -> Strict:
+    """Parameters as the newest version has them, and valid. Raises Unprocessable."""
+    try:
+        return kind.params.model_validate(versions.upgraded(kind, version, params))
+    except UnknownVersion as error:
+        raise Unprocessable("unknown_version", str(error)) from None
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, e['loc'])) or 'the body'}: {e['msg']}" for e in error.errors(include_url=False)
@@ -115,5 +165,11 @@ def _find(connection: Connection, reference: str) -> str:
     return str(found[0]["sha256"])
 
 
-def _traceparent(given: Any) -> str:
+def trace_of(delivery: Delivery) -> str:
+    """The trace that a message belongs to; one of its own if it names none."""
+    return traceparent_of(delivery.headers.get("traceparent") or _attribute(delivery, "traceparent"))
+
+
+def traceparent_of(given: Any) -> str:
+    """The trace that a producer has begun, or a new one."""
     return given if isinstance(given, str) and TRACEPARENT.fullmatch(given) else new_traceparent()

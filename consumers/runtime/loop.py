@@ -13,19 +13,20 @@ from multiprocessing.connection import wait
 
 import structlog
 
+from consumers.outcome import Fail
 from consumers.registry import Work
-from consumers.runtime import endings
+from consumers.runtime import endings, tally
 from consumers.runtime.admission import Admission
 from consumers.runtime.child import Boot
 from consumers.runtime.database import Database, DatabaseAway
+from consumers.runtime.door import Door
 from consumers.runtime.endings import FENCED, UNSTORABLE, Cancelled, HandedBack
-from consumers.runtime.foreign import Unprocessable
-from consumers.runtime.parking import Parking
+from consumers.runtime.foreign import Unresolved
 from consumers.runtime.scratch import Scratch
-from consumers.runtime.slots import Attempt, Slot
-from infra import claims, db, metrics, telemetry
-from infra.broker import BrokerAway, Delivery, Intake
-from infra.claims import Claim
+from consumers.runtime.slots import Slot
+from infra import claims, db
+from infra.broker import Intake
+from infra.line import Seat
 from infra.settings import Settings
 
 LONGEST_TURN_SECONDS = 0.5
@@ -41,25 +42,26 @@ class Runtime:
 
     def __init__(self, settings: Settings, name: str, queue: str, work: Mapping[str, Work], database: Database) -> None:
         self._settings = settings
-        self._queue = queue
         self._database = database
-        self._amqp_url = settings.amqp_url.get_secret_value()
-        self._admission = Admission(work, f"{name}@{socket.gethostname()}:{os.getpid()}", settings.lease_seconds)
+        worker = f"{name}@{socket.gethostname()}:{os.getpid()}"
+        seat = Seat(name, [one.kind for one in work.values()], worker, settings.lease_seconds)
+        self._door = Door(settings.amqp_url.get_secret_value(), queue, Admission(work, seat), database)
         self._scratch = Scratch(settings.scratch)
         boot = Boot(settings, name, work, os.getpid())
         self.slots = [Slot(boot, self._scratch) for _ in range(settings.slots)]
-        self.intake = Intake(self._amqp_url, queue)
-        self._parking = Parking(self._amqp_url, queue, self.intake)
-        self._held: Delivery | None = None
-        self._hold_until = 0.0
         self._next_beat = 0.0
         self._turned = time.monotonic()
         self._deadline: float | None = None
         self._leaving = False
 
+    @property
+    def intake(self) -> Intake:
+        """Where messages come from."""
+        return self._door.intake
+
     def alive(self) -> bool:
-        """Whether the loop turns."""
-        return time.monotonic() - self._turned < SILENT_SECONDS
+        """Whether the loop turns, and hears the broker."""
+        return max(time.monotonic() - self._turned, self.intake.deaf_seconds()) < SILENT_SECONDS
 
     def manned(self) -> bool:
         """Whether every slot has its child."""
@@ -79,7 +81,7 @@ class Runtime:
         """Kill the children, hang up, remove the work folders. What is not settled is left to its lease."""
         for slot in self.slots:
             slot.close()
-        self.intake.close()
+        self._door.leave()
         self._scratch.close()
 
     def turn(self) -> None:
@@ -97,85 +99,30 @@ class Runtime:
                 slot.stop(HandedBack())
         for slot in self.slots:
             self._settle(slot)
-        self._listen()
-        self._report()
+        if self._deadline is None:
+            self._fill()
+        else:
+            self._leave()
+        tally.slots(self.slots)
 
     def _finished(self) -> bool:
         if self._deadline is None:
             return False
         return all(slot.idle for slot in self.slots) or time.monotonic() > self._deadline + LAST_WORDS_SECONDS
 
-    def _listen(self) -> None:
-        """Ask the broker for messages while there is room, and admit one."""
-        if self._deadline is not None:
-            self._leave()
-            return
-        room = any(slot.free for slot in self.slots)
-        if room:
-            self.intake.resume()
-        self.intake.turn()
-        if room and self._held is None:
-            self._held = self.intake.take()
-        if self._held is not None and not self.intake.current(self._held):
-            self._held = None  # the broker delivers it again
-        if room and self._held is not None and time.monotonic() >= self._hold_until:
-            self._admit(self._held)
+    def _fill(self) -> None:
+        """Ask for work while there is room, and begin it."""
+        free = [slot for slot in self.slots if slot.free]
+        claim = self._door.serve(len(free))
+        if claim is not None:
+            free[0].start(claim)
+            tally.started(claim)
 
     def _leave(self) -> None:
-        """Take no more. Every claim has been acknowledged; a message that has not goes back to its queue."""
         if not self._leaving:
             self._leaving = True
             log.info("stopping", action="consumer.stopping", busy=sum(not slot.idle for slot in self.slots))
-        self._held = None
-        self.intake.close()
-
-    def _admit(self, delivery: Delivery) -> None:
-        try:
-            with self._database.transaction() as connection:
-                claim = self._admission.admit(connection, delivery)
-        except DatabaseAway as error:
-            self._hold(error)
-        except Unprocessable as error:
-            self._park(delivery, error)
-        except Exception as error:
-            # Whatever a message does to us, it is the message that goes, not the consumer.
-            log.error("a message cannot be admitted", action="message.refused", exc_info=error)
-            self._park(delivery, Unprocessable("unstorable", f"admitting it failed with {type(error).__name__}"))
-        else:
-            self._accept(delivery, claim)
-
-    def _accept(self, delivery: Delivery, claim: Claim | None) -> None:
-        """Acknowledge what is committed, and run it. When this fills the last slot, first ask for no more."""
-        if claim is not None and sum(slot.free for slot in self.slots) == 1:
-            self.intake.pause()
-        self.intake.settle(delivery)
-        self._held = None
-        if delivery.redelivered:
-            metrics.jobs_redelivered_total.inc()
-        if claim is None:
-            return
-        next(slot for slot in self.slots if slot.free).start(claim)
-        metrics.jobs_queue_wait_seconds.labels(claim.kind).observe(claim.waited_seconds)
-        with telemetry.about(claim.id, claim.traceparent):
-            log.info("attempt started", action="attempt.started", kind=claim.kind, attempt=claim.attempt)
-
-    def _park(self, delivery: Delivery, problem: Unprocessable) -> None:
-        try:
-            parked = self._parking.park(delivery, problem)
-        except BrokerAway as error:
-            self._hold(error)
-            return
-        if not parked:
-            self._hold(problem)
-            return
-        self._held = None
-        metrics.jobs_parked_total.labels(problem.code).inc()
-        log.warning("message parked", action="message.parked", code=problem.code, reason=problem.detail)
-
-    def _hold(self, error: Exception) -> None:
-        """Keep the message, unacknowledged, and try again: while it is held, the broker sends no other."""
-        self._hold_until = time.monotonic() + RETRY_SECONDS
-        log.warning("message held", action="message.held", reason=str(error))
+        self._door.leave()
 
     def _beat(self) -> None:
         """Renew every claim in one statement; learn which are lost and which are to be cancelled."""
@@ -205,33 +152,17 @@ class Runtime:
             return
         try:
             with self._database.transaction() as connection:
-                state = endings.settle(connection, attempt.claim, attempt.ending)
+                settled = endings.settle(connection, attempt.claim, attempt.ending)
         except DatabaseAway as error:
             attempt.settle_after = time.monotonic() + RETRY_SECONDS
             log.warning("ending kept", action="attempt.kept", reason=str(error))
+        except Unresolved as error:
+            attempt.ending = Fail(error.code, error.message)
         except Exception as error:
             log.error("an ending cannot be stored", action="attempt.unstorable", exc_info=error)
             attempt.ending = UNSTORABLE if attempt.ending != UNSTORABLE else FENCED
         else:
-            self._tell(attempt, state)
+            tally.ended(attempt, settled.state)
             slot.clear()
-
-    def _tell(self, attempt: Attempt, state: str | None) -> None:
-        assert attempt.ending is not None
-        seconds = time.monotonic() - attempt.started
-        endings.count(attempt.claim, attempt.ending, state, seconds)
-        with telemetry.about(attempt.claim.id, attempt.claim.traceparent):
-            log.info(
-                "attempt ended",
-                action="attempt.ended",
-                kind=attempt.claim.kind,
-                attempt=attempt.claim.attempt,
-                ending=endings.reason_of(attempt.ending),
-                state=state or "fenced",
-                seconds=round(seconds, 3),
-            )
-
-    def _report(self) -> None:
-        busy = sum(not slot.idle for slot in self.slots)
-        metrics.jobs_worker_slots.labels("busy").set(busy)
-        metrics.jobs_worker_slots.labels("free").set(len(self.slots) - busy)
+            if settled.work:
+                self._door.knock()

@@ -118,7 +118,7 @@ class Slot:
         self._scratch.remove(self.attempt.folder)
         limits = self._work[self.attempt.claim.kind].kind.limits
         self.attempt = None
-        if self._child is not None and self._child.memory() > limits.memory_bytes // 2:
+        if self._child is not None and self._child.own_memory() > limits.memory_bytes // 2:
             self._bury()
 
     def close(self) -> None:

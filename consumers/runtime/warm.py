@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +13,7 @@ from consumers.runtime import child
 from consumers.runtime.child import Boot, Said, Task
 
 JOIN_SECONDS = 10
+LISTED = Path("/proc/thread-self/children").exists()
 
 
 class Warm:
@@ -61,16 +63,16 @@ class Warm:
 
     def memory(self) -> int:
         """Bytes in memory of the child and of what it started; 0 when it is gone."""
-        try:
-            root = psutil.Process(self.pid)
-            return sum(_resident(process) for process in (root, *root.children(recursive=True)))
-        except psutil.NoSuchProcess:
-            return 0
+        return sum(_resident(pid) for pid in (self.pid, *_descendants(self.pid)))
+
+    def own_memory(self) -> int:
+        """Bytes in memory of the child alone."""
+        return _resident(self.pid)
 
     def kill(self) -> None:
         """End it now, with everything that it started. Returns when it no longer runs."""
-        for process in self._started():
-            _kill(process.pid)
+        for pid in _descendants(self.pid):
+            _kill(pid)
         self._process.kill()
         self._process.join(JOIN_SECONDS)
 
@@ -79,16 +81,28 @@ class Warm:
         self.kill()
         self._pipe.close()
 
-    def _started(self) -> list[psutil.Process]:
+
+def _descendants(pid: int) -> list[int]:
+    """What a process has started, and what that has. The kernel keeps lists; without them all processes are read."""
+    if not LISTED:
         try:
-            return psutil.Process(self.pid).children(recursive=True)
+            return [process.pid for process in psutil.Process(pid).children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in _listed(task)]
+    return [*children, *(below for child in children for below in _descendants(child))]
 
 
-def _resident(process: psutil.Process) -> int:
+def _listed(children: Path) -> list[int]:
     try:
-        return int(process.memory_info().rss)
+        return [int(word) for word in children.read_text().split()]
+    except OSError:  # gone meanwhile
+        return []
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
 

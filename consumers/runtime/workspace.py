@@ -19,11 +19,12 @@ from consumers.artifacts import Artifact, Step
 from consumers.outcome import Fenced, JobError, Rejected
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
-from infra import claims, db, steps
+from infra import bulk, claims, db, steps
 from infra.claims import Claim
 from infra.objects import Stored, digest
 from infra.steps import Checkpoint
 from infra.storage import Corrupt, NotThere, Storage, Unavailable, output_key
+from schemas.bulk import Bulk
 
 T = TypeVar("T")
 
@@ -98,6 +99,14 @@ class StoredWorkspace:
         kept = _patiently(self._checkpoints)
         return [Step(c.name, c.ordinal, c.record, tuple(Artifact(**vars(o)) for o in c.objects)) for c in kept]
 
+    def act(self, wanted: Bulk, limit: int) -> Step | None:
+        """Deal with the next jobs of a bulk action. Raises Fenced."""
+        try:
+            made = _patiently(lambda: self._act(wanted, limit))
+        except bulk.LostClaim:
+            raise Fenced from None
+        return Step(made.name, made.ordinal, made.record) if made is not None else None
+
     def progress(self, percent: float) -> None:
         """Note how far the work is, at most twice a second; while the database is away, less often."""
         now = self._clock()
@@ -134,6 +143,10 @@ class StoredWorkspace:
     def _find_input(self, sha256: str) -> db.Row | None:
         with translated(), self._engine.begin() as connection:
             return claims.input_of(connection, self._claim, sha256)
+
+    def _act(self, wanted: Bulk, limit: int) -> Checkpoint | None:
+        with translated(), self._engine.begin() as connection:
+            return bulk.act(connection, self._claim, wanted, limit)
 
     def _checkpoint(self, made: Checkpoint) -> bool:
         with translated(), self._engine.begin() as connection:

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import files, jobs, operate
+from infra.cli import dead, files, jobs, kinds, operate, schedules, webhooks
+from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
+from infra.cli.events import events
 from infra.cli.split import split
 from infra.refusals import CannotStart
 
@@ -19,13 +21,19 @@ app = typer.Typer(
     help="Reelmill: datasets out of media. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, "
     "6 job failed, 7 timeout.",
 )
+app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
+jobs.app.command("submit")(submit)
+app.add_typer(kinds.app, name="kinds")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(operate.tokens, name="token")
+app.add_typer(webhooks.app, name="webhooks")
 app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
 app.command()(split)
+app.command()(events)
 
 
 @app.callback()

@@ -37,6 +37,12 @@ class Client:
         response = self._send(method, path, **arguments)
         return response.json() if response.content else None
 
+    def lines(self, path: str, content: bytes) -> list[dict[str, Any]]:
+        """Send lines of JSON; the answer has a line for each. Raises Refused when there is none."""
+        headers = {"Content-Type": "application/x-ndjson"}
+        response = self._send("POST", path, content=content, headers=headers)
+        return [orjson.loads(line) for line in response.content.splitlines()]
+
     def upload(
         self, path: Path, name: str | None = None, seen: Callable[[int], None] = lambda _: None
     ) -> dict[str, Any]:

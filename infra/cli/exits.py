@@ -16,4 +16,11 @@ class Exit(IntEnum):
     TIMEOUT = 7
 
 
-OF_STATUS = {400: Exit.USAGE, 401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT}
+OF_STATUS = {
+    400: Exit.USAGE,
+    401: Exit.DENIED,
+    403: Exit.DENIED,
+    404: Exit.NOT_FOUND,
+    409: Exit.CONFLICT,
+    410: Exit.NOT_FOUND,
+}

@@ -3,36 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
+from infra.cli import bulk
+from infra.cli.bulk import Chosen, How
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, show, size, table, talk
+from infra.cli.events import details, headline
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: what is asked for, and what became of it.")
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
+MaybeJobId = Annotated[str | None, typer.Argument(help="One job's id.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
-
-
-@app.command("submit")
-def submit(
-    context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="What to do, such as split.video.")],
-    params: Annotated[str, typer.Argument(help="The parameters as a JSON object.")] = "{}",
-    key: Annotated[str | None, typer.Option(help="At most one live job has this key.")] = None,
-    wait: Annotated[bool, typer.Option(help="Wait for its end.")] = False,
-    timeout: Timeout = 3600,
-    as_json: Json = False,
-) -> None:
-    """Ask for a job of any kind."""
-    try:
-        body = {"kind": kind, "params": orjson.loads(params)} | ({"key": key} if key else {})
-    except orjson.JSONDecodeError as error:
-        raise Refused(f"The parameters are not JSON: {error}", Exit.USAGE) from None
-    job = client(context).call("POST", "/v1/jobs", json=body)
-    conclude(follow(client(context), job, timeout) if wait else job, as_json)
 
 
 @app.command("list")
@@ -86,15 +70,48 @@ def wait_for(context: typer.Context, job_id: JobId, timeout: Timeout = 3600, as_
 
 
 @app.command("cancel")
-def cancel(context: typer.Context, job_id: JobId) -> None:
-    """Cancel a job, waiting or running."""
-    job = client(context).call("POST", f"/v1/jobs/{job_id}/cancel")
+def cancel(
+    context: typer.Context,
+    job_id: MaybeJobId = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Of one job: also cancel all that followed from it.")] = False,
+    state: bulk.State = None,
+    kind: bulk.Kind = None,
+    by: bulk.By = None,
+    after: bulk.After = None,
+    before: bulk.Before = None,
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Cancel a job, waiting or running; or every job that fits."""
+    if tree and job_id is None:
+        raise Refused("--tree is for one job: give its id.", Exit.USAGE)
+    chosen = Chosen(state, kind, by, after, before)
+    if not bulk.is_single(job_id, chosen):
+        bulk.act(context, "cancel", chosen, How(dry_run, yes, as_json))
+        return
+    job = client(context).call("POST", f"/v1/jobs/{job_id}/cancel", params={"tree": "1"} if tree else None)
     talk.print("Cancelled." if job["state"] == "cancelled" else "The cancel is on its way to the consumer.")
 
 
 @app.command("retry")
-def retry(context: typer.Context, job_id: JobId) -> None:
-    """Queue a failed or cancelled job again."""
+def retry(
+    context: typer.Context,
+    job_id: MaybeJobId = None,
+    state: bulk.State = None,
+    kind: bulk.Kind = None,
+    by: bulk.By = None,
+    after: bulk.After = None,
+    before: bulk.Before = None,
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Queue a failed or cancelled job again; or every job that fits."""
+    chosen = Chosen(state, kind, by, after, before)
+    if not bulk.is_single(job_id, chosen):
+        bulk.act(context, "retry", chosen, How(dry_run, yes, as_json))
+        return
     client(context).call("POST", f"/v1/jobs/{job_id}/retry")
     talk.print("Queued.")
 
@@ -145,7 +162,8 @@ def conclude(job: dict[str, Any], as_json: bool) -> None:
 def describe(job: dict[str, Any]) -> None:
     """A job for people."""
     attempts = f"attempt {job['attempt']} of {job['max_attempts']}"
-    data.print(f"{job['id']}  {job['kind']}  {job['state']}  {job['progress']:.0f} %  {attempts}", markup=False)
+    state = f"{job['state']} ({job['held']})" if job["held"] else job["state"]
+    data.print(f"{job['id']}  {job['kind']}  {state}  {job['progress']:.0f} %  {attempts}", markup=False)
     if job["error"]:
         data.print(f"  {job['error']['code']}: {job['error']['message']}", markup=False)
     for name, value in (job["result"] or {}).items():
@@ -155,10 +173,8 @@ def describe(job: dict[str, Any]) -> None:
 def timeline(events: list[dict[str, Any]]) -> None:
     """The facts about a job, one a line; steps of progress are left out."""
     for event in events:
-        what = event["type"].rpartition(".")[2]
-        if what != "progress":
-            shown = ", ".join(str(event["data"][k]) for k in ("worker", "error_code", "run_at") if k in event["data"])
-            data.print(f"  {event['occurred_at'][11:23]}  {what:<16} {shown}", markup=False)
+        if headline(event) != "progress":
+            data.print(f"  {event['occurred_at'][11:23]}  {headline(event):<16} {details(event)}", markup=False)
 
 
 def save(caller: Client, found: list[dict[str, Any]], folder: Path) -> None:

@@ -24,6 +24,8 @@ COMMANDS = {
     "relay": ("-m", "infra.relay"),
     "splitter": ("-m", "consumers", "splitter"),
     "analyzer": ("-m", "consumers", "analyzer"),
+    "dispatcher": ("-m", "consumers", "dispatcher"),
+    "keeper": ("-m", "consumers", "keeper"),
 }
 READY_SECONDS = 60.0
 

@@ -74,6 +74,7 @@ def create(
     name: str,
     role: Annotated[list[str], typer.Option(help="admin, producer, worker or reader; may be repeated.")],
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    live_jobs: Annotated[int | None, typer.Option(min=1, help="Live jobs that it may have at a time.")] = None,
 ) -> None:
     """Make a token, or replace the one of this name. The secret is printed once, to stdout."""
     from infra import tokens as store
@@ -84,7 +85,7 @@ def create(
         raise typer.BadParameter(f"{error}; choose from {', '.join(store.Role)}") from None
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with _transaction() as connection:
-        data.print(store.create(connection, name, roles, expires_at), markup=False)
+        data.print(store.create(connection, name, roles, expires_at, live_jobs), markup=False)
 
 
 @tokens.command("revoke")

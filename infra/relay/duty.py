@@ -26,6 +26,7 @@ class Duty:
 async def perform(duty: Duty, ended: asyncio.Event) -> None:
     """Do a duty until the leadership has ended."""
     failures = 0
+    metrics.relay_duty_failures_total.labels(duty.name)  # at zero from the start
     while not ended.is_set():
         try:
             wait = 0.0 if await duty.work() else duty.seconds

@@ -1,11 +1,31 @@
 """The leader's gauges: how many jobs live, how long they wait. What autoscaling looks at."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, Engine
 
-from infra import db, metrics
+from infra import db, events, metrics, parked
 from infra.relay.transact import transact
 from schemas.registry import Consumer
-from schemas.states import LIVE
+from schemas.states import LIVE, JobState
+
+HELD = ("paused", "concurrency", "rate")
+MOST_DELIVERIES = 100_000
+MOST_PARKED = 10_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look has found: rows by consumer, jobs by reason, seconds, and numbers that are bounded."""
+
+    jobs: Counter[tuple[str, str]]
+    oldest: dict[str, float]
+    held: dict[str, int]
+    lag: float
+    deliveries: int
+    parked: int
 
 
 class Gauges:
@@ -15,15 +35,17 @@ class Gauges:
         self._engine = engine
 
     async def look(self) -> bool:
-        """Set every gauge."""
-        live, lag = await transact(self._engine, _look)
-        counted = {(row["consumer"], row["state"]): row["jobs"] for row in live}
-        oldest = {row["consumer"]: float(row["oldest_seconds"]) for row in live if row["state"] == "queued"}
+        """Set every gauge, and note the count of what waits for the front door."""
+        seen = await transact(self._engine, _look)
         for consumer in Consumer:
             for state in LIVE:
-                metrics.jobs_state.labels(consumer.value, state.value).set(counted.get((consumer, state), 0))
-            metrics.jobs_oldest_queued_seconds.labels(consumer.value).set(oldest.get(consumer, 0))
-        metrics.events_lag_seconds.set(lag)
+                metrics.jobs_state.labels(consumer.value, state.value).set(seen.jobs[consumer, state])
+            metrics.jobs_oldest_queued_seconds.labels(consumer.value).set(seen.oldest.get(consumer, 0))
+        for reason in HELD:
+            metrics.jobs_held.labels(reason).set(seen.held.get(reason, 0))
+        metrics.events_lag_seconds.set(seen.lag)
+        metrics.webhook_deliveries_pending.set(seen.deliveries)
+        metrics.messages_parked.set(seen.parked)
         return False
 
 
@@ -37,9 +59,33 @@ def forget() -> None:
     metrics.relay_leader.set(0)
     metrics.jobs_state.clear()
     metrics.jobs_oldest_queued_seconds.clear()
+    metrics.jobs_held.clear()
     metrics.events_lag_seconds.set(0)
+    metrics.webhook_deliveries_pending.set(0)
+    metrics.messages_parked.set(0)
 
 
-def _look(connection: Connection) -> tuple[list[db.Row], float]:
-    lag = db.row(connection, "outbox.events_lag")
-    return list(db.rows(connection, "outbox.live")), float(lag["seconds"]) if lag is not None else 0.0
+def _look(connection: Connection) -> Look:
+    waiting = db.rows(connection, "gauges.waiting")
+    jobs = Counter({(row["consumer"], row["state"]): row["jobs"] for row in db.rows(connection, "gauges.others")})
+    jobs.update({(row["consumer"], JobState.QUEUED.value): row["jobs"] for row in waiting})
+    _note(connection, jobs)
+    return Look(
+        jobs=jobs,
+        oldest={row["consumer"]: float(row["oldest_seconds"]) for row in waiting},
+        held={row["held"]: row["jobs"] for row in db.rows(connection, "gauges.held")},
+        lag=events.lag(connection),
+        deliveries=db.rows(connection, "gauges.deliveries", bound=MOST_DELIVERIES)[0]["deliveries"],
+        parked=parked.open_count(connection, MOST_PARKED),
+    )
+
+
+def _note(connection: Connection, jobs: Counter[tuple[str, str]]) -> None:
+    consumers: Sequence[str] = [consumer.value for consumer in Consumer]
+    db.run(
+        connection,
+        "gauges.note",
+        consumer=consumers,
+        queued=[jobs[consumer, JobState.QUEUED] for consumer in consumers],
+        running=[jobs[consumer, JobState.RUNNING] for consumer in consumers],
+    )

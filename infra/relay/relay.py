@@ -12,11 +12,14 @@ from infra.relay import gauges
 from infra.relay.clock import Clock
 from infra.relay.disposal import Disposal
 from infra.relay.duty import Duty, pause, perform
+from infra.relay.expiry import Expiry
 from infra.relay.facts import Facts
 from infra.relay.gauges import Gauges
+from infra.relay.hooks import Hooks
 from infra.relay.leadership import Leadership, LostLeadership
 from infra.relay.losses import Losses
 from infra.relay.outlet import Outlet
+from infra.relay.recorder import Recorder
 from infra.relay.wakeups import Wakeups
 from infra.settings import Settings
 from infra.storage import Storage
@@ -38,12 +41,13 @@ class Relay:
         self._leadership = Leadership(settings)
         self._leads = False
         self._ticked = time.monotonic()
+        self._recorder = Recorder(settings, self._engine)
         outlet = Outlet(settings, self._publisher)
         self._duties = _duties(settings, self._engine, self._leadership, outlet)
 
     def alive(self) -> bool:
-        """Whether the main loop turns."""
-        return time.monotonic() - self._ticked < STUCK_SECONDS
+        """Whether the main loop turns, and the recorder's."""
+        return time.monotonic() - self._ticked < STUCK_SECONDS and self._recorder.alive()
 
     def reaches_database(self) -> bool:
         """Whether the database has answered lately."""
@@ -60,6 +64,7 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Stand by and lead until told to stop."""
         await self._publisher.start()
+        self._recorder.start()
         try:
             while not stop.is_set():
                 self._ticked = time.monotonic()
@@ -67,6 +72,7 @@ class Relay:
                     await self._lead(stop)
                 await pause(stop, self._settings.relay_tick_seconds)
         finally:
+            await asyncio.to_thread(self._recorder.stop)
             await self._publisher.stop()
             await self._leadership.give_up()
             self._engine.dispose()
@@ -101,15 +107,23 @@ class Relay:
 def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: Outlet) -> tuple[Duty, ...]:
     """Everything a leader does, and how often, in seconds."""
     tick = settings.relay_tick_seconds
-    clock = Clock(engine)
+    clock = Clock(settings, engine)
+    hooks = Hooks(settings, engine, leadership)
     disposal = Disposal(settings, engine, Storage(settings))
     return (
         Duty("promote", tick, clock.promote),
         Duty("rescue", tick, clock.rescue),
+        Duty("holds", tick, clock.let_in),
+        Duty("dependents", tick, clock.follow),
+        Duty("schedules", tick, clock.recur),
         Duty("wakeups", tick, Wakeups(engine, outlet).publish),
         Duty("facts", tick, Facts(engine, leadership, outlet).publish),
+        Duty("hooks", tick, hooks.collect),
+        Duty("deliveries", tick, hooks.deliver),
+        Duty("expiry", 60, Expiry(settings, engine).retire),
         Duty("losses", max(tick, settings.republish_seconds / 4), Losses(settings, engine, outlet).find),
         Duty("gauges", tick * 10, Gauges(engine).look),
+        Duty("retention", min(60, settings.retention_seconds / 4 or 60), clock.retire),
         Duty("discard", tick * 10, disposal.discard),
         Duty("erase", tick * 10, disposal.erase),
         Duty("sweep", min(settings.orphan_seconds / 4, 3600), disposal.sweep),

@@ -1,24 +1,25 @@
 -- name: claim
 -- One claim wins: the row lock decides, the token fences. Losing the commit to a crash only repeats the claim.
 update jobs set
-    state = 'running', attempt = attempt + 1, token = nextval('claim_tokens'), worker = :worker,
-    lease_until = now() + make_interval(secs => :lease), started_at = coalesce(started_at, now()),
-    error_code = null, error_message = null
+    state = 'running', attempt = attempt + 1, token = nextval('claim_tokens'), worker = :worker, held = null,
+    lease_until = clock_timestamp() + make_interval(secs => :lease),
+    started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null
 where id = :id and state = 'queued'
-returning id, kind, params, version, attempt, max_attempts, token, traceparent,
-    cast(extract(epoch from now() - queued_at) as double precision) as waited_seconds
+returning id, kind, params, version, priority, attempt, max_attempts, token, traceparent, submitted_by,
+    concurrency_key, cast(extract(epoch from now() - queued_at) as double precision) as waited_seconds
 
 -- name: patience
 -- For a loop that must stay awake: nothing that it asks for may hold it up.
 set local lock_timeout to '5s'; set local statement_timeout to '20s'
 
+-- name: lasting_patience
+-- The same for all that follows on the connection.
+set lock_timeout to '5s'; set statement_timeout to '20s'
+
 -- name: relaxed
 -- Losing this commit to a crash of the database costs nothing: the next one says the same. Never for a claim, whose
 -- token must not be given out twice.
 set local synchronous_commit to off
-
--- name: exists
-select id from jobs where id = :id
 
 -- name: beat
 -- A row that somebody holds right now, perhaps our own child, is not waited for: the others would go stale with it. As

@@ -24,7 +24,8 @@ order by o.name
 
 -- name: discard
 insert into discards (job_id)
-select :job_id where exists (select from job_steps where job_id = :job_id)
+select job_id from unnest(cast(:job_ids as uuid[])) as unsuccessful (job_id)
+where exists (select from job_steps where job_steps.job_id = unsuccessful.job_id)
 on conflict do nothing
 
 -- name: next_discard

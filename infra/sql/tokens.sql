@@ -1,12 +1,15 @@
 -- name: upsert
-insert into tokens (name, roles, secret_sha256, expires_at)
-values (:name, cast(:roles as text[]), :secret_sha256, cast(:expires_at as timestamptz))
+insert into tokens (name, roles, secret_sha256, expires_at, live_jobs)
+values (
+    :name, cast(:roles as text[]), :secret_sha256, cast(:expires_at as timestamptz), cast(:live_jobs as integer)
+)
 on conflict (name) do update set
     roles = excluded.roles, secret_sha256 = excluded.secret_sha256, expires_at = excluded.expires_at,
+    live_jobs = excluded.live_jobs,
     created_at = now(), revoked_at = null
 
 -- name: find
-select name, roles from tokens
+select name, roles, live_jobs from tokens
 where secret_sha256 = :secret_sha256 and revoked_at is null and (expires_at is null or expires_at > now())
 
 -- name: revoke

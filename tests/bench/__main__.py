@@ -1,11 +1,31 @@
-"""`make bench`: every measurement, as ratios from one run on one machine. Clips are kept between runs."""
+"""`make bench`: every measurement, as ratios from one run on one machine. Clips are kept between runs.
+
+python -m tests.bench                    all of it, about a quarter of an hour
+python -m tests.bench jobs --rounds 5    one of it, with its own options
+python -m tests.bench split --seconds 10
+"""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import split
+from tests.bench import jobs, split
 
 FOLDER = Path("tests/output/bench")
+BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
+    "jobs": jobs.main,
+    "split": lambda arguments: split.main([str(FOLDER), *arguments]),
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run what is named, or everything."""
+    if arguments:
+        BENCHES[arguments[0]](arguments[1:])
+        return
+    for bench in BENCHES.values():
+        bench([])
+
 
 if __name__ == "__main__":
-    split.main([str(FOLDER), *sys.argv[1:]])
+    main(sys.argv[1:])

@@ -227,7 +227,8 @@ def test_an_acknowledgement_for_a_channel_that_is_gone_takes_nobody_elses_messag
     until(lambda: desk.depth(QUEUE) == 1, "the message is still there")
 
 
-def test_a_message_that_cannot_even_be_decoded_is_taken_out_by_the_brokers_limit(
+@pytest.mark.row("X-07")
+def test_a_message_that_cannot_even_be_decoded_is_parked_at_once(
     desk: Desk, system: System, settings: Settings
 ) -> None:
     system.start("analyzer")
@@ -236,7 +237,7 @@ def test_a_message_that_cannot_even_be_decoded_is_taken_out_by_the_brokers_limit
         connection.channel().basic_publish_confirm(message, "reelmill.jobs", "analyze.sleep")
     desk.until(desk.sleep(0), "succeeded")
     [parked] = desk.parked()
-    assert parked.headers["x-first-death-reason"] == "delivery_limit"
+    assert parked.reason == "undecodable: the properties of the message cannot be read"
 
 
 @pytest.mark.row("X-09")

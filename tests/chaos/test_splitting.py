@@ -4,14 +4,12 @@ import random
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from infra.relay.disposal import Disposal
 from infra.settings import Settings
-from infra.storage import Storage
 from tests.bucket import Bucket
+from tests.chaos.reconcile import named_objects, reconcile
 from tests.clips.factory import Clips, Recipe
 from tests.system import System, until
 
@@ -61,8 +59,8 @@ def test_killed_at_random_points_the_result_is_the_same(
         for task in manifest(system, job_id)["tasks"]:
             assert len(task["original_frames"]) == task["frameCount"]
     system.stop_one("relay")
-    _dispose(settings, database)
-    assert set(Bucket(system.environment).keys()) == _named(database)
+    reconcile(settings, database)
+    assert set(Bucket(system.environment).keys()) == named_objects(database)
 
 
 def _reach(system: System, job_id: str, percent: float) -> dict[str, Any]:
@@ -84,20 +82,3 @@ def _kill(system: System, dice: random.Random) -> int:
     system.kill("splitter")
     system.start("splitter")
     return 1
-
-
-def _dispose(settings: Settings, database: Engine) -> None:
-    """Reconcile at once what the relay would reconcile a day later."""
-    disposal = Disposal(settings.model_copy(update={"orphan_seconds": 0}), database, Storage(settings))
-
-    async def run() -> None:
-        await disposal.sweep()
-        while await disposal.erase():
-            pass
-
-    anyio.run(run)
-
-
-def _named(database: Engine) -> set[str]:
-    with database.connect() as connection:
-        return set(connection.execute(text("select object_key from blobs where object_key is not null")).scalars())

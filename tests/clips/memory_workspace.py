@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from uuid import UUID
 
 from consumers.artifacts import Artifact, Step
 from consumers.outcome import Fenced, Rejected
+from schemas.bulk import Bulk, BulkAction
 
 
 @dataclass
@@ -18,6 +20,8 @@ class MemoryJob:
     steps: dict[int, Step] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     attempts: int = 0
+    others: list[UUID] = field(default_factory=list)
+    """The jobs that a bulk action chooses, in the order of their ids."""
 
     def attempt(self, folder: Path) -> "MemoryWorkspace":
         """A new attempt with an empty scratch folder below `folder`; earlier attempts are fenced from now on."""
@@ -67,6 +71,20 @@ class MemoryWorkspace:
     def checkpoints(self) -> list[Step]:
         """The parts that were committed so far, by ordinal."""
         return [self.job.steps[ordinal] for ordinal in sorted(self.job.steps)]
+
+    def act(self, wanted: Bulk, limit: int) -> Step | None:
+        """Deal with the next of the others, and remember it as a step."""
+        if self.token != self.job.attempts:
+            raise Fenced
+        dealt = sum(len(step.record["done"]) for step in self.job.steps.values())
+        batch = self.job.others[dealt : dealt + limit]
+        if not batch:
+            return None
+        outcome = "cancelled" if wanted.action is BulkAction.CANCEL else "queued"
+        record = {"total": len(self.job.others), "done": [[str(job_id), outcome, None] for job_id in batch]}
+        step = Step(f"batch-{len(self.job.steps):06d}", len(self.job.steps), record)
+        self.job.steps[step.ordinal] = step
+        return step
 
     def progress(self, percent: float) -> None:
         """Note how far the work is."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from consumers.outcome import Done, JobError, Rejected
+from consumers.outcome import Done, Follow, JobError, Rejected
 from consumers.ports import Workspace
 from schemas.fields import FileReference, Strict
 
@@ -108,6 +108,20 @@ def say_the_unstorable(params: Antics, workspace: Workspace) -> Done:
     return Done({"x": "\x00"})
 
 
+def spread(params: Antics, workspace: Workspace) -> Done:
+    """Have so many jobs follow, and one that waits for them."""
+    parts = tuple(Follow("probe.echo", {"text": str(n)}) for n in range(params.amount))
+    return Done(jobs=(*parts, Follow("probe.echo", {"text": "all"}, after_siblings=True)))
+
+
+def spread_nonsense(params: Antics, workspace: Workspace) -> Done:
+    return Done(jobs=(Follow("no.such", {}),))
+
+
+def spread_in_vain(params: Antics, workspace: Workspace) -> Done:
+    return Done(jobs=(Follow("analyze.sleep", {"file": "ab" * 32, "time": 0}),))
+
+
 ANTICS = {
     antic.__name__: antic
     for antic in (
@@ -125,5 +139,8 @@ ANTICS = {
         say_nothing,
         say_the_unsayable,
         say_the_unstorable,
+        spread,
+        spread_nonsense,
+        spread_in_vain,
     )
 }

@@ -13,17 +13,21 @@ from sqlalchemy import Engine, event, text
 
 from infra import broker as declaring
 from infra import db
+from infra.ids import new_id
 from infra.outbox import Outbox, Overloaded
 from infra.publisher import Publisher
 from infra.settings import Settings
 from infra.submission import Receipt, Verdict
-from infra.topology import queue_of
+from infra.topology import JOBS, queue_of
 from schemas.commands import Command
-from schemas.registry import Consumer
+from schemas.registry import KINDS, Consumer
+from schemas.wire import NORMAL_PRIORITY, PackedJob, decode_packed, decode_params, is_packed
 from tests.broker import Broker, reached
 from tests.makers import new_command, new_file
+from tests.system import until
 
 QUEUE = queue_of(Consumer.ANALYZER)
+FAST = queue_of(Consumer.DISPATCHER)
 WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
@@ -63,6 +67,24 @@ def count(engine: Engine, condition: str = "true") -> int:
 def commands(engine: Engine, number: int, **terms: Any) -> list[Command]:
     file = new_file(engine)
     return [new_command(file, **terms) for _ in range(number)]
+
+
+def echo(text: str = "x", **terms: Any) -> Command:
+    fixed: dict[str, Any] = {"id": new_id(), "submitted_by": "test", "via": "http"}
+    return Command(kind=KINDS["probe.echo"], params={"text": text}, inputs=(), **fixed | terms)
+
+
+def packed(broker: Broker) -> list[tuple[str, dict[str, Any], int]]:
+    """What lies in the fast queue: id, parameters and priority of every job, whichever way it is wrapped."""
+    found: list[tuple[str, dict[str, Any], int]] = []
+    for _, properties, body in broker.take_all(FAST):
+        if is_packed(properties.content_type):
+            jobs = [job for _, job in decode_packed(body) if isinstance(job, PackedJob)]
+            found += [(str(job.id), job.params, job.priority) for job in jobs]
+        else:
+            priority = properties.priority - NORMAL_PRIORITY
+            found.append((properties.message_id, decode_params(body), priority))
+    return found
 
 
 async def submit_all(box: Outbox, wanted: list[Command]) -> list[Receipt | BaseException]:
@@ -225,3 +247,79 @@ def test_the_victim_of_a_deadlock_tries_once_more(nowhere: Settings, database: E
 
     answers = asyncio.run(run())
     assert [a.verdict for a in answers if isinstance(a, Receipt)] == [Verdict.CREATED] * 2
+
+
+def test_fast_jobs_go_out_packed_and_are_not_marked_afterwards(
+    settings: Settings, database: Engine, broker: Broker
+) -> None:
+    wanted = [echo(str(n), priority=n % 3) for n in range(700)]
+    wanted[5] = echo("x" * 262_100)  # too long for a line, so it goes alone
+    marks = Counter[str]()
+    event.listen(
+        database,
+        "before_cursor_execute",
+        lambda _, __, statement, *___: marks.update(["mark"]) if "set published_at" in statement else None,
+    )
+
+    async def run() -> None:
+        async with outbox(settings, database) as box:
+            alone = await box.submit(echo("alone"))
+            assert alone.state == "queued"
+            receipts = await box.submit_many(wanted)
+            assert receipts == [Receipt(Verdict.CREATED, command.id, "queued") for command in wanted]
+
+    asyncio.run(run())
+    assert count(database, "published_at is null") == marks["mark"] == 0
+    assert broker.depth(FAST) == 5  # one alone, a pack before the one that is too long, that one, two packs
+    sent = packed(broker)
+    assert sent[0][1] == {"text": "alone"}
+    assert sorted(sent[1:]) == sorted((str(c.id), c.params, c.priority) for c in wanted)
+
+
+def test_fast_jobs_are_left_to_the_relay_while_the_broker_is_away(nowhere: Settings, database: Engine) -> None:
+    async def run() -> None:
+        async with outbox(nowhere, database) as box:
+            await box.submit_many([echo() for _ in range(10)])
+
+    asyncio.run(run())
+    assert count(database, "state = 'queued' and published_at is null") == 10
+
+
+@pytest.mark.row("X-03", "X-04")
+def test_what_a_full_queue_refuses_is_unpublished_again(settings: Settings, database: Engine, broker: Broker) -> None:
+    broker.delete(FAST)
+    limits = {"x_max_length": 1, "x_overflow": "reject-publish"}
+    broker.queue(FAST, JOBS, "probe.echo", **limits)
+    heard: list[tuple[Consumer, bool]] = []
+
+    async def run() -> None:
+        async with outbox(settings, database, heard=lambda consumer, taken: heard.append((consumer, taken))) as box:
+            while (Consumer.DISPATCHER, False) not in heard:
+                await box.submit_many([echo(), echo()])
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    refused = heard.count((Consumer.DISPATCHER, False))
+    until(lambda: count(database, "published_at is null") == 2 * refused, "the refused ones are told")
+    assert len(packed(broker)) == count(database, "published_at is not null") == 2 * (len(heard) - refused)
+
+
+def test_groups_and_single_commands_take_turns(nowhere: Settings, database: Engine) -> None:
+    async def run() -> list[int]:
+        done: list[int] = []
+        async with outbox(nowhere, database) as box:
+
+            async def group(number: int) -> None:
+                await box.submit_many([echo() for _ in range(200)])
+                done.append(number)
+
+            groups = [asyncio.create_task(group(number)) for number in range(5)]
+            await asyncio.sleep(0)
+            await box.submit(echo())
+            done.append(-1)
+            await asyncio.gather(*groups)
+        return done
+
+    done = asyncio.run(run())
+    assert done.index(-1) <= 2
+    assert [number for number in done if number >= 0] == [0, 1, 2, 3, 4]

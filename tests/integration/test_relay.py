@@ -20,7 +20,7 @@ from infra.steps import Checkpoint
 from infra.topology import EVENTS, JOBS, UNROUTABLE, queue_of
 from schemas.registry import Consumer
 from tests.broker import Broker
-from tests.makers import new_command, new_file, stored
+from tests.makers import UNPUBLISHED, new_command, new_file, stored
 from tests.system import System, until
 
 QUEUE = queue_of(Consumer.ANALYZER)
@@ -93,15 +93,15 @@ def test_the_broker_is_away_and_comes_back(relay: System, database: Engine, sett
     try:
         submit(database, 20)
         numbered = "select count(*) from events where seq is not null"
-        until(lambda: count(database, numbered) == 20, "the events are numbered all the same")
+        until(lambda: count(database, numbered) == 21, "the events are numbered all the same")
         until(lambda: probe(relay, "relay", "/readyz").status_code == 503, "the relay says that it is not ready")
         assert probe(relay, "relay", "/healthz").is_success
     finally:
         stack.rabbitmqctl("start_app")
     with Broker(settings) as broker:
         until(lambda: broker.depth(QUEUE) == 20, "the jobs are published once the broker is back")
-        until(lambda: broker.depth("test.events") >= 20, "and so are the events")
-        assert in_order(broker, "test.events", 1) == 21
+        until(lambda: broker.depth("test.events") >= 21, "and so are the events")
+        assert in_order(broker, "test.events", 1) == 22
     until(lambda: probe(relay, "relay", "/readyz").is_success, "the relay is ready")
 
 
@@ -226,11 +226,11 @@ def test_events_are_numbered_published_and_carry_the_trace(relay: System, databa
         "job.analyze.sleep.queued",
         "job.analyze.sleep.cancelled",
     ]
-    assert [orjson.loads(body)["seq"] for _, _, body in received] == [1, 2]
+    assert [orjson.loads(body)["seq"] for _, _, body in received] == [2, 3]  # the first told of the file
     for _, properties, body in received:
         assert properties.headers["traceparent"] == trace
         assert properties.headers["cloudEvents_subject"] == orjson.loads(body)["job_id"] == str(job)
-    until(lambda: count(database, "select count(*) from events where not published") == 0, "the events are marked")
+    until(lambda: count(database, UNPUBLISHED) == 0, "the events are marked")
 
 
 def test_a_subscriber_that_refuses_withholds_nothing_from_the_others(
@@ -239,9 +239,9 @@ def test_a_subscriber_that_refuses_withholds_nothing_from_the_others(
     broker.queue("test.full", EVENTS, "#", x_queue_type="classic", x_max_length=1, x_overflow="reject-publish")
     broker.queue("test.all", EVENTS, "#")
     submit(database, 100)
-    until(lambda: count(database, "select count(*) from events where not published") == 0, "the events are delivered")
+    until(lambda: count(database, UNPUBLISHED) == 0, "the events are delivered")
     received = {orjson.loads(body)["seq"] for _, _, body in broker.take_all("test.all")}
-    assert received == set(range(1, 101))
+    assert received == set(range(1, 102))
     assert "relay.events_refused" in relay.log("relay")
 
 
@@ -258,7 +258,7 @@ def test_the_sequence_has_no_gap_although_leaders_are_killed(system: System, dat
     broker.queue("test.events", EVENTS, "#")
     names = ["relay.1", "relay.2", "relay.3"]
     system.start(*names)
-    made = 0
+    made = 1  # of the file
     for _ in range(2):
         leader = until(lambda: leader_of(system, *names), "one relay leads")
         before, made = made, made + 2500
@@ -267,7 +267,7 @@ def test_the_sequence_has_no_gap_although_leaders_are_killed(system: System, dat
         until(lambda: count(database, numbered) > before, "the leader has begun with them")  # noqa: B023
         system.kill(leader)
         names.remove(leader)
-    until(lambda: count(database, "select count(*) from events where not published") == 0, "all events are published")
+    until(lambda: count(database, UNPUBLISHED) == 0, "all events are published")
     assert count(database, "select count(*) from events") == made
     assert count(database, "select count(distinct seq) from events") == made
     assert count(database, "select max(seq) from events") == made

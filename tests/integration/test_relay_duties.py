@@ -9,17 +9,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from infra import broker as declaring
 from infra import claims, db, jobs, submission
 from infra.claims import Claim
 from infra.publisher import Publisher
-from infra.relay.facts import Facts
-from infra.relay.leadership import Leadership
 from infra.relay.losses import Losses
 from infra.relay.outlet import Outlet
 from infra.relay.wakeups import Wakeups
 from infra.settings import Settings
-from infra.topology import EVENTS, queue_of
+from infra.topology import queue_of
 from schemas.registry import Consumer
 from tests.broker import Broker, reached
 from tests.makers import new_command, new_file
@@ -38,10 +35,6 @@ def count(engine: Engine, query: str) -> int:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def unpublished(engine: Engine) -> int:
-    return count(engine, "select count(*) from events where not published")
-
-
 def unmarked(engine: Engine) -> int:
     return count(engine, "select count(*) from jobs where published_at is null")
 
@@ -55,40 +48,6 @@ async def outlet(settings: Settings) -> AsyncIterator[Outlet]:
         yield Outlet(settings, publisher)
     finally:
         await publisher.stop()
-
-
-@asynccontextmanager
-async def leading(settings: Settings, database: Engine) -> AsyncIterator[tuple[Facts, Publisher]]:
-    publisher = Publisher(settings)
-    leadership = Leadership(settings)
-    await publisher.start()
-    await reached(lambda: publisher.connected, "the publisher is connected")
-    assert await leadership.take()
-    try:
-        yield Facts(database, leadership, Outlet(settings, publisher)), publisher
-    finally:
-        await leadership.give_up()
-        await publisher.stop()
-
-
-@pytest.mark.row("X-04", "X-14")
-def test_events_of_unknown_fate_are_kept_and_published_again(settings: Settings, database: Engine) -> None:
-    async def run() -> None:
-        async with leading(settings, database) as (facts, publisher):
-            await facts.publish()
-            with Broker(settings) as broker:
-                broker.delete_exchange(EVENTS)
-                submit(database, 10)
-                await facts.publish()
-                assert unpublished(database) == 10
-                await reached(lambda: publisher.connected, "a new channel")
-                declaring.declare(settings.amqp_url.get_secret_value())
-                broker.queue("test.events", EVENTS, "#")
-                await facts.publish()
-                assert unpublished(database) == 0
-                assert broker.depth("test.events") == 10
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(("depth", "missing"), [(9, 0), (8, 0), (6, 2), (5, 3), (1, 6), (0, 6)])

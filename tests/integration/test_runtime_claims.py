@@ -1,7 +1,5 @@
 """What the runtime asks of claims beside taking and ending them."""
 
-from uuid import uuid4
-
 from sqlalchemy import Engine
 
 from infra import claims, jobs, submission
@@ -30,13 +28,6 @@ def test_only_a_jobs_own_inputs_have_a_key(database: Engine) -> None:
         assert found is not None
         assert found["object_key"].startswith("uploads/")
         assert claims.input_of(connection, claim, other) is None
-
-
-def test_a_row_exists_or_does_not(database: Engine) -> None:
-    claim = held(database, new_file(database))
-    with database.begin() as connection:
-        assert claims.exists(connection, claim.id)
-        assert not claims.exists(connection, uuid4())
 
 
 def test_a_cancel_that_was_accepted_wins_over_handing_back(database: Engine) -> None:

@@ -2,60 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
-from uuid import UUID
 
 import psutil
 import pytest
 from sqlalchemy import Engine
 
-from consumers.registry import Work
-from consumers.runtime.database import Database
-from consumers.runtime.loop import Runtime
 from infra.broker import declare
 from infra.settings import MIB, Settings
-from infra.topology import queue_of
-from schemas.registry import KINDS, Consumer, Limits
+from schemas.registry import Limits
 from tests.desk import Desk
-from tests.integration.antics import Antics
-from tests.makers import new_command
-from tests.system import PATIENCE, until
-
-LIMITS = Limits(wall_seconds=3600, memory_bytes=600 * MIB)
-
-
-class Driven:
-    """A runtime whose only kind does antics, turned by the test."""
-
-    def __init__(self, desk: Desk, settings: Settings, limits: Limits) -> None:
-        self.desk = desk
-        kind = replace(KINDS["analyze.sleep"], params=Antics, limits=limits)
-        work = {kind.name: Work(kind, "tests.integration.antics:handle")}
-        queue = queue_of(Consumer.ANALYZER)
-        self.runtime = Runtime(settings, "analyzer", queue, work, Database(desk.engine))
-
-    def ask(self, do: str, amount: int = 0) -> UUID:
-        """A job that does an antic."""
-        command = new_command(self.desk.file())
-        command.params.pop("time")
-        command.params.update(do=do, amount=amount)
-        self.desk.commit(command)
-        self.desk.wake(command.id)
-        return command.id
-
-    def until(self, condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-        """Turn until a condition holds."""
-
-        def turned() -> Any:
-            self.runtime.turn()
-            return condition()
-
-        return until(turned, what, patience)
-
-    def end(self, job_id: UUID) -> dict[str, Any]:
-        """Turn until a job's attempt has ended, and return the row."""
-        self.until(lambda: self.desk.job(job_id)["state"] not in {"queued", "running"}, "the attempt ends")
-        return self.desk.job(job_id)
+from tests.driven import LIMITS, Driven
+from tests.system import until
 
 
 @pytest.fixture
@@ -87,6 +44,8 @@ def test_every_way_to_end_badly_has_its_state_and_code(drive: Callable[[Limits],
         "say_nothing": ("scheduled", "internal_error"),
         "say_the_unsayable": ("scheduled", "internal_error"),
         "say_the_unstorable": ("scheduled", "internal_error"),
+        "spread_nonsense": ("scheduled", "internal_error"),
+        "spread_in_vain": ("failed", "unknown_file"),
         "die": ("scheduled", "child_died"),
         "behave": ("succeeded", None),
     }

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from infra.broker import declare
 from infra.settings import Settings
 from tests.desk import Desk
-from tests.integration.test_runtime_limits import LIMITS, Driven
+from tests.driven import LIMITS, Driven
 
 
 @pytest.fixture

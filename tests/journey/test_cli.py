@@ -65,6 +65,27 @@ def test_jobs_are_asked_for_shown_and_cancelled(system: System) -> None:
     assert reelmill(system, "jobs", "cancel", job_id).returncode == Exit.CONFLICT
 
 
+def test_many_jobs_are_asked_for_with_a_file(system: System, tmp_path: Path) -> None:
+    later = {"kind": "probe.echo", "run_at": "2100-01-01T00:00:00Z"}
+    need = "01981f5e-0000-7000-8000-000000000001"
+    lines = [json.dumps(later | terms) for terms in ({"id": need}, {"after": [need]}, {}, {"priority": 99})]
+    (tmp_path / "jobs.ndjson").write_text("\n".join(lines[:3]))
+    good = reelmill(system, "jobs", "submit", "--batch", str(tmp_path / "jobs.ndjson"), "--json")
+    told = [json.loads(line) for line in good.stdout.splitlines()]
+    assert (good.returncode, [line["status"] for line in told]) == (Exit.OK, ["created"] * 3)
+    (tmp_path / "jobs.ndjson").write_text("\n".join([lines[0], *lines[3:]]))
+    bad = reelmill(system, "jobs", "submit", "--batch", str(tmp_path / "jobs.ndjson"))
+    assert (bad.returncode, bad.stdout) == (Exit.FAILED, "")
+    assert "0 created, 1 duplicate, 1 refused" in bad.stderr
+    assert "line 2" in bad.stderr
+    one = ("jobs", "submit", "probe.echo", "--id", told[0]["id"][:-1] + "2", "--after", need, "--concurrency-key", "k")
+    assert json.loads(reelmill(system, *one, "--json").stdout)["state"] == "scheduled"
+    assert reelmill(system, *one).returncode == Exit.OK
+    assert reelmill(system, *one[:4], need).returncode == Exit.CONFLICT
+    assert reelmill(system, "jobs", "submit").returncode == Exit.USAGE
+    assert reelmill(system, "jobs", "submit", "--batch", str(tmp_path / "none")).returncode == Exit.USAGE
+
+
 def test_mistakes_have_their_codes(system: System, tmp_path: Path) -> None:
     assert reelmill(system, "jobs", "show", "no-such-job").returncode == Exit.NOT_FOUND
     assert reelmill(system, "jobs", "list", REELMILL_TOKEN="nope").returncode == Exit.DENIED

@@ -1,0 +1,1 @@
+"""The fast lane's work: short, idempotent, many at a time."""

@@ -1,0 +1,46 @@
+"""Jobs that follow from a job, with the real runtime: a crash before they are written loses none and doubles none."""
+
+from collections import Counter
+from contextlib import closing
+
+import pytest
+from sqlalchemy import Engine
+
+from infra import claims
+from infra.broker import declare
+from infra.settings import Settings
+from tests.desk import Desk
+from tests.driven import LIMITS, Driven
+from tests.outage import cut_off
+from tests.system import until
+
+PARTS = 200
+
+
+@pytest.mark.row("X-09")
+def test_what_follows_comes_once_although_a_consumer_died_with_it_in_hand(
+    settings: Settings, database: Engine, admin: Engine
+) -> None:
+    declare(settings.amqp_url.get_secret_value())
+    desk = Desk(settings, database)
+    with closing(Driven(desk, settings, LIMITS)) as first:
+        job_id = first.ask("spread", PARTS)
+        slot = first.runtime.slots[0]
+        first.until(lambda: slot.attempt, "it is claimed")
+        with cut_off(admin, database):
+            first.until(lambda: slot.attempt is not None and slot.attempt.ending, "the work is done")
+            first.close()
+    assert desk.job(job_id)["state"] == "running"
+    assert len(desk.jobs()) == 1
+    until(lambda: _rescued(database), "the claim expires")
+    with closing(Driven(desk, settings, LIMITS)) as second:
+        desk.wake(job_id)
+        assert second.end(job_id)["attempt"] == 2
+    followed = [job for job in desk.jobs() if job["id"] != job_id]
+    assert Counter(job["state"] for job in followed) == {"queued": PARTS, "scheduled": 1}
+    assert {desk.job(job["id"])["parent_id"] for job in followed[:3]} == {job_id}
+
+
+def _rescued(database: Engine) -> bool:
+    with database.begin() as connection:
+        return bool(claims.rescue(connection, 10))

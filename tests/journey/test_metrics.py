@@ -1,0 +1,69 @@
+"""A running system, scraped: every metric there is has a sample, and no label could grow without bound."""
+
+import json
+import re
+from contextlib import suppress
+
+import httpx
+import pika
+import pytest
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from infra import metrics
+from infra.topology import JOBS
+from tests.receiver import receiving
+from tests.system import System, until
+
+PROCESSES = ("gateway", "relay", "analyzer", "dispatcher")
+METRICS: dict[str, MetricWrapperBase] = {
+    name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)
+}
+BOUNDED = {"route", "method", "status", "kind", "via", "reason", "outcome", "state", "exchange", "result", "duty"}
+BOUNDED |= {"consumer", "queue"}
+SAMPLE = re.compile(r"^([a-z_]+?)(?:_bucket|_count|_sum|_created)?(?:{[^}]*})? [-+.e\d]+$", re.MULTILINE)
+
+
+def scrape(system: System, name: str) -> str:
+    ports = [json.loads(line)["port"] for line in system.log(name).splitlines() if "probes.ready" in line]
+    return httpx.get(f"http://127.0.0.1:{ports[-1]}/metrics", timeout=10).text if ports else ""
+
+
+def shown(system: System) -> set[str]:
+    return {found for name in PROCESSES for found in SAMPLE.findall(scrape(system, name))}
+
+
+def publish_nonsense(system: System) -> None:
+    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+        connection.channel().basic_publish(JOBS, "analyze.sleep", b"{")
+
+
+@pytest.mark.row("X-13")
+def test_every_metric_has_a_sample_in_a_running_system(shared: System) -> None:
+    shared.start(*PROCESSES, REELMILL_WEBHOOK_PRIVATE="1")
+    with receiving() as receiver, shared.http.stream("GET", "/v1/events") as stream:
+        assert stream.status_code == 200
+        assert shared.http.post("/v1/webhooks", json={"url": receiver.url}).status_code == 201
+        file = shared.upload(b"hello")
+        jobs = [shared.submit("analyze.sleep", {"file": file, "time": 0}), shared.submit("probe.echo", {})]
+        for job_id in jobs:
+            shared.until_state(job_id, "succeeded")
+        publish_nonsense(shared)
+        with suppress(AssertionError):
+            until(lambda: set(METRICS) <= shown(shared), "every metric has a sample")
+        assert set(METRICS) - shown(shared) == set()
+        texts = {name: scrape(shared, name) for name in PROCESSES}
+        assert "event_listeners 1.0" in texts["gateway"]
+        assert 'jobs_finished_total{kind="analyze.sleep",outcome="succeeded"} 1.0' in texts["analyzer"]
+        assert 'jobs_finished_total{kind="probe.echo",outcome="succeeded"} 1.0' in texts["dispatcher"]
+        until(
+            lambda: 'webhook_deliveries_total{result="delivered"}' in scrape(shared, "relay"), "deliveries are counted"
+        )
+        for consumer in ("analyzer", "dispatcher", "splitter"):
+            assert f'jobs_oldest_queued_seconds{{consumer="{consumer}"}} 0.0' in texts["relay"]
+        for reason in ("paused", "concurrency", "rate"):
+            assert f'jobs_held{{reason="{reason}"}} 0.0' in texts["relay"]
+
+
+def test_no_label_could_grow_without_bound() -> None:
+    assert {label for metric in METRICS.values() for label in metric._labelnames} <= BOUNDED
