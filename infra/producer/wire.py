@@ -82,10 +82,10 @@ class Line:
         return [parcel for letter in self._sent.values() for parcel in letter.parcels]
 
     def _close(self) -> None:
-        if self._connection.is_open:
-            self._connection.close()
-        elif not self._connection.is_closing:
+        if self._connection.is_closed:
             self._connection.ioloop.stop()
+        elif not self._connection.is_closing:
+            self._connection.close()  # while it connects, too: the loop's end alone would leave the socket open
 
     def _on_open(self, _: Any) -> None:
         self._connection.channel(on_open_callback=self._on_channel)

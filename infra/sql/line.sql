@@ -60,10 +60,12 @@ select pg_advisory_xact_lock(hashtextextended(:name, 0))
 -- name: room
 select
     (select count(*) from (
-        select from jobs where state = 'running' and kind = :kind limit cast(:concurrency as integer)
+        select from jobs where state = 'running' and lease_until is not null and kind = :kind
+        limit cast(:concurrency as integer)
     ) as running) >= cast(:concurrency as integer) as kind_full,
     (select count(*) from (
-        select from jobs where state = 'running' and kind = :kind and concurrency_key = :key
+        select from jobs
+        where state = 'running' and lease_until is not null and kind = :kind and concurrency_key = :key
         limit cast(:per_key as integer)
     ) as running) >= cast(:per_key as integer) as key_full
 
@@ -94,7 +96,8 @@ where elder.held in ('concurrency', 'rate')
     and (aside.concurrency_key is null or (
         select count(*) from (
             select from jobs
-            where state = 'running' and kind = :kind and concurrency_key = aside.concurrency_key
+            where state = 'running' and lease_until is not null and kind = :kind
+                and concurrency_key = aside.concurrency_key
             limit cast(:per_key as integer)
         ) as running
     ) < cast(:per_key as integer))

@@ -64,7 +64,7 @@ where kind = :kind and unique_key = :unique_key and state in ('scheduled', 'queu
 -- name: live_of
 -- The live jobs of one submitter, counted up to a limit.
 select count(*) as jobs from (
-    select from jobs where submitted_by = :submitted_by and state in ('scheduled', 'queued', 'running') limit :most
+    select from jobs where submitted_by = :submitted_by and finished_at is null limit :most
 ) as live
 
 -- name: patience

@@ -1,11 +1,13 @@
 """The bulk producer on a real broker: every job has a fate whatever happens to connections, and memory is bounded."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 from uuid import UUID, uuid4
 
+import psutil
 import pytest
 
 from infra import broker as declaring
@@ -128,6 +130,22 @@ def test_memory_is_bounded_while_the_broker_is_away_and_closing_says_what_is_los
     with pytest.raises(Lost):
         producer.send("probe.echo")
     producer.close()
+
+
+def test_closing_while_it_connects_leaves_no_socket_open() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        port = deaf.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # takes the only place: the next one waits
+            producer = Producer(f"amqp://guest:guest@127.0.0.1:{port}/")
+            until(lambda: asking(port), "a connection is asked for")
+            producer.close(timeout=0)
+            assert not asking(port)
+
+
+def asking(port: int) -> bool:
+    """Whether this process waits for an answer from a port."""
+    found = psutil.Process().net_connections("tcp4")
+    return any(c.status == psutil.CONN_SYN_SENT and c.raddr.port == port for c in found)
 
 
 def test_what_no_consumer_takes_is_not_sent(url: str, broker: Broker) -> None:

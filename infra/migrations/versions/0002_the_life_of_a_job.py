@@ -147,7 +147,27 @@ def _jobs() -> None:
         postgresql_where=sa.text("held = 'concurrency' and concurrency_key is not null"),
     )
     op.create_index(
-        "jobs_running", "jobs", ["kind", "concurrency_key"], unique=False, postgresql_where=sa.text("state = 'running'")
+        "jobs_running",
+        "jobs",
+        ["kind", "concurrency_key"],
+        unique=False,
+        postgresql_where=sa.text("state = 'running' and lease_until is not null"),
+    )
+    op.drop_index("jobs_leased", "jobs")
+    op.create_index(
+        "jobs_leased",
+        "jobs",
+        ["lease_until"],
+        unique=False,
+        postgresql_where=sa.text("state = 'running' and lease_until is not null"),
+    )
+    op.drop_index("jobs_waiting", "jobs")
+    op.create_index(
+        "jobs_waiting",
+        "jobs",
+        ["consumer", "published_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' and held is null and published_at is not null"),
     )
     op.create_index(
         "jobs_finished", "jobs", ["finished_at"], unique=False, postgresql_where=sa.text("finished_at is not null")
@@ -237,7 +257,7 @@ def _operators() -> None:
         "jobs",
         ["submitted_by"],
         unique=False,
-        postgresql_where=sa.text("state in ('scheduled', 'queued', 'running')"),
+        postgresql_where=sa.text("finished_at is null"),
     )
 
 
