@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from gateway.problems import Problem, invalid
-from gateway.references import resolve
+from gateway.references import sha256_of
 from gateway.services import services
 from infra.ids import new_id
 from infra.submission import Receipt, Verdict
@@ -81,7 +81,7 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     given = services(request)
     kind, params = check(asked.kind, asked.params)
     given.pressure.check(kind.consumer)
-    files = {params[param]: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
+    files = {params[param]: await sha256_of(request, params[param]) for param in kind.inputs}
     who = caller(request)
     command = build(who, kind, params, asked, files, header)
     receipt = await given.outbox.submit(command, who.identity.live_jobs)
@@ -141,7 +141,7 @@ def refusal(receipt: Receipt) -> Problem | None:
 REFUSALS = {
     Verdict.KEY_REUSED: (422, "idempotency_key_reused", "This Idempotency-Key was used with another request."),
     Verdict.ID_REUSED: (409, "id_reused", "There is a job with this id, and another request made it."),
-    Verdict.UNKNOWN_FILE: (404, "unknown_file", "A file of this job has just been deleted."),
+    Verdict.UNKNOWN_FILE: (404, "unknown_file", "A file of this job is not there, or not any more."),
     Verdict.UNKNOWN_NEED: (404, "unknown_dependency", "A job that this one is to wait for does not exist."),
     Verdict.OVER_QUOTA: (429, "quota_exceeded", "You have as many live jobs as your token allows."),
 }

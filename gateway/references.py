@@ -12,6 +12,7 @@ from infra import blobs, db
 
 HEX = re.compile(r"[0-9a-fA-F]{4,64}")
 COUNTED = 101
+SHA256_DIGITS = 64
 
 
 async def resolve(request: Request, reference: str) -> db.Row:
@@ -19,6 +20,16 @@ async def resolve(request: Request, reference: str) -> db.Row:
     if HEX.fullmatch(reference) is None:
         raise Problem(400, "bad_file_id", "A file id is 4 to 64 hex digits of its SHA-1 or SHA-256.")
     return _only(await transact(request, blobs.resolve, reference, COUNTED))
+
+
+async def sha256_of(request: Request, reference: str) -> str:
+    """The SHA-256 behind a reference of a new job. A whole one is not looked up: the commit refuses what is not there.
+
+    Raises the problems of `resolve`.
+    """
+    if len(reference) == SHA256_DIGITS and HEX.fullmatch(reference) is not None:
+        return reference.lower()
+    return str((await resolve(request, reference))["sha256"])
 
 
 async def resolve_all(request: Request, references: Iterable[str]) -> dict[str, str | Problem]:

@@ -120,13 +120,13 @@ class Outbox:
         self._number -= len(orders)
         now = self._sending.ready
         answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.commit, orders, now)
+        self._announce(orders, answers, now)  # first the messages, for which consumers wait
         place = 0
         for waiting in batch:
             end = place + len(waiting.orders)
             if not waiting.answers.done():  # else its caller has gone; the jobs exist all the same
                 waiting.answers.set_result(answers[place:end])
             place = end
-        self._announce(orders, answers, now)
 
     def _announce(self, orders: Sequence[Order], answers: Sequence[Answer], now: bool) -> None:
         created = [
@@ -139,9 +139,9 @@ class Outbox:
         kinds = Counter((command.kind.name, command.via) for command, _ in created)
         for (kind, via), jobs in kinds.items():
             metrics.jobs_submitted_total.labels(kind, via).inc(jobs)
-        _tell([command for command, _ in created], sorted({kind for kind, _ in kinds}))
         if now:
             self._sending.send([(command, receipt) for command, receipt in created if receipt.queued_at is not None])
+        _tell([command for command, _ in created], sorted({kind for kind, _ in kinds}))
 
 
 def _tell(created: Sequence[Command], kinds: Sequence[str]) -> None:

@@ -109,6 +109,7 @@ def test_lists_page_without_gaps(system: System, file: str) -> None:
         (b'{"kind": "analyze.sleep", "params": {"file": "abcd", "time": 1e12}}', 400, "invalid_parameter"),
         (b'{"kind": "analyze.sleep", "params": {"file": "../../etc/hosts", "time": 1}}', 400, "invalid_parameter"),
         (b'{"kind": "analyze.sleep", "params": {"file": "abcdef", "time": 1}}', 404, "unknown_file"),
+        (b'{"kind": "analyze.sleep", "params": {"file": "%s", "time": 1}}' % (b"ab" * 32), 404, "unknown_file"),
         (b'{"kind": "analyze.sleep", "params": {"file": "abcd", "time": 1, "x": 1}}', 400, "invalid_parameter"),
         (b'{"kind": "split.video", "params": {"file": "abcd", "rate": 0}}', 400, "invalid_parameter"),
         (b'{"kind": "split.video", "params": {"file": "abcd", "rate": -5}}', 400, "invalid_parameter"),
