@@ -42,7 +42,7 @@ up: $(READY) rabbitmq ## Start the local servers and every process in the foregr
 	@$(BIN)/reelmill up
 
 test: $(READY) rabbitmq ## Pass the whole test suite on real servers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY) ## Lint, types, and who may import whom
 	@$(BIN)/ruff check .

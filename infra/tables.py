@@ -38,7 +38,7 @@ metadata = MetaData(
 
 LIVE = "state in ('scheduled', 'queued', 'running')"
 ENDED = "state in ('succeeded', 'failed', 'cancelled')"
-RUNNING = "state = 'running' and lease_until is not null"
+RUNNING = "state = 'running' and started_at is not null"
 
 
 def _moment(name: str, nullable: bool = True) -> Column[datetime]:
@@ -216,7 +216,7 @@ jobs = Table(
         postgresql_where=text("state = 'queued' and held is null and published_at is not null"),
     ),
     Index("jobs_due", "run_at", postgresql_where=text("state = 'scheduled' and not waiting")),
-    Index("jobs_leased", "lease_until", postgresql_where=text(RUNNING)),
+    Index("jobs_leased", "lease_until", postgresql_where=text("lease_until is not null")),
     Index("jobs_by_state", "state", "id"),
     Index("jobs_by_kind", "kind", "id"),
     Index("jobs_by_parent", "parent_id", postgresql_where=text("parent_id is not null")),

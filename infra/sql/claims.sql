@@ -23,12 +23,12 @@ set local synchronous_commit to off
 
 -- name: beat
 -- A row that somebody holds right now, perhaps our own child, is not waited for: the others would go stale with it. As
--- this statement sees it, it is still ours, and nobody rescues a row that is held.
+-- this statement sees it, it is still ours, and nobody rescues a row that is held. Only what runs has a token.
 with held as (
     select id, token from unnest(cast(:ids as uuid[]), cast(:tokens as bigint[])) as held (id, token)
 ),
 free as (
-    select jobs.id from jobs join held using (id, token) where jobs.state = 'running'
+    select jobs.id from jobs join held using (id, token)
     for no key update of jobs skip locked
 ),
 renewed as (
@@ -37,7 +37,6 @@ renewed as (
 )
 select jobs.id, jobs.cancel_requested_at is not null as cancelled, renewed.id is not null as renewed
 from jobs join held using (id, token) left join renewed on renewed.id = jobs.id
-where jobs.state = 'running'
 
 -- name: progress
 update jobs set progress = greatest(progress, least(:progress, 99.9))
@@ -88,7 +87,7 @@ limit 1
 
 -- name: expired
 select id, token, attempt, max_attempts, cancel_requested_at is not null as cancelled
-from jobs where state = 'running' and lease_until < now()
+from jobs where lease_until < now()
 order by lease_until
 limit :batch
 for update skip locked

@@ -5,7 +5,7 @@ select consumer, count(*) as jobs,
 from jobs where state = 'queued' group by consumer
 
 -- name: others
-select consumer, state, count(*) as jobs from jobs where state = 'running' and lease_until is not null group by consumer, state
+select consumer, state, count(*) as jobs from jobs where state = 'running' and started_at is not null group by consumer, state
 union all
 select consumer, state, count(*) from jobs where state = 'scheduled' group by consumer, state
 

@@ -35,7 +35,7 @@ where id = (
     join jobs using (id)
     where held = 'concurrency' and (concurrency_key is null or not exists (
         select from jobs as other
-        where other.state = 'running' and other.lease_until is not null and other.kind = :kind
+        where other.state = 'running' and other.started_at is not null and other.kind = :kind
             and other.concurrency_key = jobs.concurrency_key
     ))
     order by priority desc, queued_at, jobs.id
@@ -66,7 +66,7 @@ where exists (select from jobs where jobs.kind = said.kind and jobs.held = held.
 -- How much of what a kind may do at once is taken: by those who run, and by those who are free to start.
 select
     (select count(*) from (
-        select from jobs where state = 'running' and lease_until is not null and kind = :kind limit :most
+        select from jobs where state = 'running' and started_at is not null and kind = :kind limit :most
     ) as running) as running,
     (select count(*) from (
         select from jobs where state = 'queued' and held is null and lane = 'leased' and kind = :kind limit :most
@@ -105,7 +105,7 @@ fits as (
         select cast(:per_key as integer)
             - (select count(*) from (
                 select from jobs
-                where state = 'running' and lease_until is not null and kind = :kind
+                where state = 'running' and started_at is not null and kind = :kind
                     and concurrency_key = looked_at.key
                 limit cast(:per_key as integer)
             ) as running)

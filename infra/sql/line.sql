@@ -60,12 +60,12 @@ select pg_advisory_xact_lock(hashtextextended(:name, 0))
 -- name: room
 select
     (select count(*) from (
-        select from jobs where state = 'running' and lease_until is not null and kind = :kind
+        select from jobs where state = 'running' and started_at is not null and kind = :kind
         limit cast(:concurrency as integer)
     ) as running) >= cast(:concurrency as integer) as kind_full,
     (select count(*) from (
         select from jobs
-        where state = 'running' and lease_until is not null and kind = :kind and concurrency_key = :key
+        where state = 'running' and started_at is not null and kind = :kind and concurrency_key = :key
         limit cast(:per_key as integer)
     ) as running) >= cast(:per_key as integer) as key_full
 
@@ -96,7 +96,7 @@ where elder.held in ('concurrency', 'rate')
     and (aside.concurrency_key is null or (
         select count(*) from (
             select from jobs
-            where state = 'running' and lease_until is not null and kind = :kind
+            where state = 'running' and started_at is not null and kind = :kind
                 and concurrency_key = aside.concurrency_key
             limit cast(:per_key as integer)
         ) as running
@@ -127,7 +127,7 @@ update jobs set published_at = null, queued_at = queued_at - interval '1 microse
 where id = (
     select id from jobs
     where consumer = :consumer and state = 'queued' and published_at is not null and held is null
-    order by published_at, queued_at, id
+    order by published_at
     limit 1
     for no key update skip locked
 )

@@ -64,6 +64,12 @@ def done_once(lane: Lane, number: int) -> bool:
     return lane.states() == {"succeeded": number} and facts.count("succeeded") == number
 
 
+def drain(lane: Lane, number: int) -> None:
+    """Wait until nothing is left of what has been sent: one job more, behind all others, is done."""
+    lane.send([job_message(uuid4(), KIND, {})])
+    until(lambda: done_once(lane, number + 1), "the last job is done")
+
+
 @pytest.mark.row("X-09")
 def test_a_dispatcher_that_is_killed_in_the_middle_of_a_batch_loses_and_repeats_nothing(
     lane: Lane, system: System
@@ -77,6 +83,7 @@ def test_a_dispatcher_that_is_killed_in_the_middle_of_a_batch_loses_and_repeats_
     assert lane.states().get("succeeded", 0) < 120
     system.start("dispatcher.2")
     until(lambda: done_once(lane, 120), "each job is done once")
+    drain(lane, 120)
     system.stop_one("dispatcher.2")
     assert lane.desk.depth(QUEUE) == 0
 
@@ -92,6 +99,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_batch_repeats_nothing(
         stack.rabbitmqctl("close_all_connections", "--vhost", vhost, "a test")
     until(lambda: done_once(lane, 120), "each job is done once")
     until(lambda: system.log("dispatcher").count("broker.connected") == 2, "the dispatcher comes back")
+    drain(lane, 120)
     system.stop_one("dispatcher")
     assert lane.desk.depth(QUEUE) == 0
 

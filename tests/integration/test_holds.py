@@ -86,7 +86,7 @@ def test_as_many_come_in_as_there_is_room_for_and_the_first_of_them(aside: Aside
     low, high = aside.put("concurrency", 5), aside.put("concurrency", 1, priority=3)
     [running, ready] = aside.join(2)
     with aside.engine.begin() as connection:
-        claimed = "update jobs set state = 'running', token = 1, lease_until = now() where id = :id"
+        claimed = "update jobs set state = 'running', token = 1, lease_until = now(), started_at = now() where id = :id"
         connection.execute(text(claimed), {"id": running})
     assert aside.round(concurrency=2) == set()
     assert aside.round(concurrency=4) == {*high, low[0]}

@@ -151,7 +151,7 @@ def _jobs() -> None:
         "jobs",
         ["kind", "concurrency_key"],
         unique=False,
-        postgresql_where=sa.text("state = 'running' and lease_until is not null"),
+        postgresql_where=sa.text("state = 'running' and started_at is not null"),
     )
     op.drop_index("jobs_leased", "jobs")
     op.create_index(
@@ -159,7 +159,7 @@ def _jobs() -> None:
         "jobs",
         ["lease_until"],
         unique=False,
-        postgresql_where=sa.text("state = 'running' and lease_until is not null"),
+        postgresql_where=sa.text("lease_until is not null"),
     )
     op.drop_index("jobs_waiting", "jobs")
     op.create_index(
