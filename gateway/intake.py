@@ -120,7 +120,7 @@ def build(
         inputs=inputs,
         submitted_by=who.identity.name,
         via="http",
-        unique_key=terms.key,
+        unique_key=terms.key or (kind.live_key(params) if kind.live_key is not None else None),
         idempotency_key=asked.idempotency or header,
         priority=terms.priority,
         traceparent=asked.traceparent or who.traceparent,
