@@ -31,7 +31,7 @@ async def register(request: Request) -> Response:
 async def train(request: Request) -> Response:
     """Train a classifier on what people have labelled: a job, whose result has the classifier's number."""
     project = await projects.member(request)
-    receipt = await intake.submit(request, "train.classifier", {"project": project.name})
+    receipt = await intake.submit(request, "train.classifier", {"project": project.name}, vouched=True)
     assert receipt.job_id is not None
     row = await transact(request, jobs.get, receipt.job_id)
     assert row is not None

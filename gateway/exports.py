@@ -56,7 +56,7 @@ async def asked_for(request: Request, classifier: db.Row, terms: ExportTerms) ->
     if terms.identities and not request.state.identity.may(Role.ADMIN):
         raise Problem(403, "forbidden", "Only an admin may export who the annotators are.", field="identities")
     params = ExportLabels(classifier=classifier["id"], **terms.model_dump()).model_dump(mode="json")
-    receipt = await intake.submit(request, "export.labels", params)
+    receipt = await intake.submit(request, "export.labels", params, vouched=True)
     assert receipt.job_id is not None
     return _view(request, await _found(request, receipt.job_id))
 

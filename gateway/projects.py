@@ -140,7 +140,9 @@ def _batch(project: Standing, rows: Rows, field: str) -> Batch:
     labels = _column(rows.label) if isinstance(rows, LabelledRows) else [None] * len(data)
     if not len(keys) == len(data) == len(labels):
         raise Problem(400, "uneven_columns", f"The columns beside {field} have another length.", field=field)
-    first = {key: (content, label) for key, content, label in reversed(list(zip(keys, contents, labels, strict=True)))}
+    first: dict[str, tuple[str, str | None]] = {}
+    for key, content, label in zip(keys, contents, labels, strict=True):
+        first.setdefault(key, (content, label))
     return Batch(list(first), [content for content, _ in first.values()], [label for _, label in first.values()])
 
 

@@ -71,6 +71,8 @@ class Kind:
     """For each earlier version, beginning with 1, what turns its parameters into those of the next. Pure functions."""
     live_key: LiveKey | None = None
     """From complete parameters to the key of which one job lives, for a request that names none. Pure."""
+    guarded: bool = False
+    """Whether who may ask for it depends on what for: an address of its own says so, and this door is for admins."""
     old_text: OldText | None = None
     """What turns the body of a producer from before there was JSON into parameters; None for one that is none. Pure."""
 
@@ -117,6 +119,7 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.EXPORTER,
             summary="Labelled data, a classifier's labels for the rest, and the classifier, as one archive.",
             live_key=export_key,
+            guarded=True,
             old_text=export_of_text,
         ),
         Kind(
@@ -124,6 +127,7 @@ KINDS: dict[str, Kind] = {
             params=TrainClassifier,
             consumer=Consumer.EXPORTER,
             summary="Train a classifier on what people have labelled.",
+            guarded=True,
         ),
     )
 }
