@@ -19,7 +19,7 @@ class ColumnSpools:
     """The columns of one table, in files below `folder`."""
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir()
         self._paths = {column: folder / f"{n}.column" for n, column in enumerate(columns)}
         self._files: dict[str, BinaryIO] = {c: path.open("wb", BUFFER) for c, path in self._paths.items()}
         self._rows = 0

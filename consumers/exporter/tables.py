@@ -23,6 +23,7 @@ class Tables:
 
     def __init__(self, snapshot: Snapshot, people: People, folder: Path, formats: Sequence[Format]) -> None:
         assert snapshot.classifier is not None
+        folder.mkdir()
         self._snapshot = snapshot
         self._people = people
         content = [Column(name, Type.NUMBER) for name in snapshot.features] or [Column("text_data", Type.TEXT)]

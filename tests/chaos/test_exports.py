@@ -5,6 +5,7 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_killed_at_any_point_it_ends_with_one_archive(system: System, large: Ann
     number = large.classifier(MODEL)
     view = large.request(number)
     for point in (0, 40, 70):
-        job = until(lambda least=point: _beyond(system, view["export_id"], least), f"the export is beyond {point}")
+        job = until(partial(_beyond, system, view["export_id"], point), f"the export is beyond {point}")
         if job["state"] == "succeeded":
             break
         assert large.http.get(view["links"]["self"]).json()["status"] == 1

@@ -16,8 +16,10 @@ import httpx
 import pytest
 
 from infra import db, tokens
+from infra.cli.exits import Exit
 from infra.tokens import Role
-from tests.labelled import WORDS, Annotations, client
+from tests.journey.test_cli import reelmill
+from tests.labelled import WORDS, Annotations, Archive, client
 from tests.system import System
 
 Callers = Callable[[str], httpx.Client]
@@ -346,3 +348,14 @@ def download_number(texts: Annotations, number: int) -> int:
     [one] = [each for each in told if each["clfId"] == number]
     assert set(one) == {"clfId", "precision", "timestamp", "download", "export_id"}
     return int(one["download"])
+
+
+def test_the_command_line_saves_an_archive(system: System, texts: Annotations, tmp_path: Path) -> None:
+    number = texts.classifier()
+    done = reelmill(system, "export", str(number), "--format", "ndjson", "--to", str(tmp_path / "out"), "--json")
+    assert done.returncode == Exit.OK, done.stderr
+    told = json.loads(done.stdout)
+    archive = Archive(Path(told["path"]).read_bytes())
+    assert archive.manifest()["rows"] == {"machine": 6, "human": 3, "pending": 1, "timestamps": 2}
+    assert f"machine_labeled_data_{number}.ndjson" in archive.names
+    assert reelmill(system, "export", "99999", "--to", str(tmp_path)).returncode == Exit.NOT_FOUND
