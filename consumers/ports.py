@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Protocol
 
 from consumers.artifacts import Artifact, Step
+from consumers.snapshot import Snapshot
 from schemas.bulk import Bulk
+from schemas.exports import ExportLabels, TrainClassifier
+from schemas.linear import LinearModel
+
+
+class Readable(Protocol):
+    """Where a stream comes from: like a binary file; `b""` is its end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Workspace(Protocol):
@@ -44,3 +53,26 @@ class Workspace(Protocol):
 
     def progress(self, percent: float) -> None:
         """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""
+
+
+class StreamingWorkspace(Workspace, Protocol):
+    """For work whose product is too long for scratch."""
+
+    def stream(self, name: str, source: Readable, content_type: str) -> Artifact:
+        """Write an object while it is made, in parts, of any length. As with `store`, nobody sees it yet.
+
+        What `source` raises comes through, and no part of the object stays. Raises JobError when the store is away.
+        """
+
+
+class LabelledWorkspace(StreamingWorkspace, Protocol):
+    """For work on annotation projects."""
+
+    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> Snapshot:
+        """One moment of an annotation project, as files in scratch.
+
+        Raises Rejected(`unknown_classifier`, `unknown_project`, `forbidden`).
+        """
+
+    def register(self, project: str, model: LinearModel, precision: float) -> int:
+        """Register what this job has trained, once; its number. Raises Fenced when the claim is lost."""

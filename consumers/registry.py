@@ -27,6 +27,8 @@ HANDLERS: Mapping[str, str] = {
     "split.video": "consumers.splitter.handler:handle",
     "probe.echo": "consumers.dispatcher.echo:handle",
     "jobs.bulk": "consumers.keeper.bulk:handle",
+    "export.labels": "consumers.exporter.handler:handle",
+    "train.classifier": "consumers.exporter.training:handle",
 }
 
 

@@ -130,6 +130,7 @@ class Batch:
     def _draft(self, place: int) -> Draft:
         asked = self._read(self._lines[place][1])
         kind, params = intake.check(asked.kind, asked.params)
+        intake.admit(self._caller.identity, kind)
         self._given.pressure.check(kind.consumer)
         return Draft(place, kind, params, asked)
 

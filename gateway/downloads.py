@@ -91,7 +91,7 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 
 def _headers(request: Request, row: db.Row, etag: str) -> dict[str, str]:
-    whole_id = request.path_params["file_id"].lower() == row["sha256"]
+    whole_id = request.path_params.get("file_id", "").lower() == row["sha256"]
     return {
         "ETag": etag,
         "Accept-Ranges": "bytes",

@@ -14,7 +14,7 @@ from gateway.references import sha256_of
 from gateway.services import services
 from infra.ids import new_id
 from infra.submission import Receipt, Verdict
-from infra.tokens import Identity
+from infra.tokens import Identity, Role
 from schemas.commands import LONGEST_KEY, Command, Input
 from schemas.jobs import JobRequest
 from schemas.registry import KINDS, Kind
@@ -60,6 +60,8 @@ class Asked:
     terms: Terms = Terms()
     idempotency: str | None = None
     traceparent: str | None = None
+    vouched: bool = False
+    """Whether an address of its own has looked who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,11 @@ class Caller:
     traceparent: str
 
 
-async def submit(request: Request, kind: str, params: dict[str, Any], terms: Terms = Terms()) -> Receipt:
+async def submit(
+    request: Request, kind: str, params: dict[str, Any], terms: Terms = Terms(), vouched: bool = False
+) -> Receipt:
     """Check a request for work and commit it. Returns the receipt of a job that exists; raises a problem otherwise."""
-    return (await accept(request, Asked(kind, params, terms)))[1]
+    return (await accept(request, Asked(kind, params, terms, vouched=vouched)))[1]
 
 
 async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
@@ -80,6 +84,7 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     header = _idempotency_key(request)
     given = services(request)
     kind, params = check(asked.kind, asked.params)
+    admit(request.state.identity, kind, asked.vouched)
     given.pressure.check(kind.consumer)
     files = {params[param]: await sha256_of(request, params[param]) for param in kind.inputs}
     who = caller(request)
@@ -94,6 +99,12 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
 def caller(request: Request) -> Caller:
     """Who makes this request."""
     return Caller(request.state.identity, request.state.traceparent)
+
+
+def admit(identity: Identity, kind: Kind, vouched: bool = False) -> None:
+    """Raises a 403 problem for a guarded kind that nobody vouches for, unless an admin asks."""
+    if kind.guarded and not vouched and not identity.may(Role.ADMIN):
+        raise Problem(403, "guarded_kind", f"{kind.name} is asked for at an address of its own: see the OpenAPI page.")
 
 
 def check(name: str, params: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
@@ -120,7 +131,7 @@ def build(
         inputs=inputs,
         submitted_by=who.identity.name,
         via="http",
-        unique_key=terms.key,
+        unique_key=terms.key or (kind.live_key(params) if kind.live_key is not None else None),
         idempotency_key=asked.idempotency or header,
         priority=terms.priority,
         traceparent=asked.traceparent or who.traceparent,

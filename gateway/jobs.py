@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway import asking, batch, events, intake
+from gateway import asking, batch, events, exports, intake
 from gateway.bodies import LARGEST_PAGE, integer, job_id, media_type, read, reply
 from gateway.problems import Problem
 from gateway.services import transact
@@ -92,7 +92,7 @@ async def timeline(request: Request) -> Response:
 async def outputs(request: Request) -> Response:
     """What a succeeded job made, by name. Empty until it has succeeded."""
     wanted = job_id(request)
-    await _found(request, wanted)
+    await exports.guard(request, await _found(request, wanted))
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     found = await transact(request, steps.outputs, wanted, request.query_params.get("cursor", ""), limit + 1)
     rest = found[limit - 1]["name"] if len(found) > limit else None
@@ -102,7 +102,9 @@ async def outputs(request: Request) -> Response:
 
 async def output(request: Request) -> Response:
     """One output: a redirect to its content, whose address never changes."""
-    sha256 = await transact(request, steps.output, job_id(request), request.path_params["name"])
+    wanted = job_id(request)
+    await exports.guard(request, await _found(request, wanted))
+    sha256 = await transact(request, steps.output, wanted, request.path_params["name"])
     if sha256 is None:
         raise Problem(404, "unknown_output", "The job has no such output, or has not succeeded yet.")
     return RedirectResponse(f"/v1/files/{sha256}/content", 307)

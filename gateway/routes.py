@@ -1,15 +1,41 @@
 """Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out."""
 
-from gateway import bulk, contracts, events, files, health, jobs, kinds, parked, schedules, webhooks
+from gateway import (
+    bulk,
+    classifiers,
+    contracts,
+    events,
+    exports,
+    files,
+    health,
+    jobs,
+    kinds,
+    parked,
+    projects,
+    schedules,
+    webhooks,
+)
 from gateway.endpoint import Endpoint
-from gateway.legacy import analyses
+from gateway.legacy import analyses, labelforward
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
 from schemas.events import ChangePage
+from schemas.exports import ClassifierPage, ClassifierView, ExportPage, ExportTerms, ExportView
 from schemas.files import FilePage, FileView
 from schemas.jobs import JobPage, JobRequest, JobView, OutputPage, Timeline
 from schemas.kinds import KindLimits, KindList, KindView
+from schemas.labelling import (
+    ClassifierRequest,
+    Import,
+    Imported,
+    ProjectRequest,
+    ProjectView,
+    TimestampRequest,
+    TimestampView,
+    VoteRequest,
+    VoteView,
+)
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
@@ -20,6 +46,11 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
+PROJECT = "/v1/projects/{project}"
+CLASSIFIER = "/v1/classifiers/{classifier}"
+EXPORT = "/v1/exports/{export_id}"
+MONITOR = "/api/monitor"
+TEXTS = "/api/texts"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 BYTES = "application/octet-stream"
@@ -91,6 +122,30 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", f"{HOOK}/rotate", webhooks.rotate, Role.ADMIN, WebhookSecret),
     Endpoint("POST", f"{HOOK}/enable", webhooks.enable, Role.ADMIN, WebhookView),
     Endpoint("GET", f"{HOOK}/deliveries", webhooks.deliveries, Role.ADMIN, DeliveryPage, query=PAGED),
+    # Annotation projects, classifiers, exports.
+    Endpoint("PUT", PROJECT, projects.put, Role.PRODUCER, ProjectView, 201, body=ProjectRequest),
+    Endpoint("GET", PROJECT, projects.get, Role.READER, ProjectView),
+    Endpoint("POST", f"{PROJECT}/datapoints", projects.add, Role.PRODUCER, Imported, body=Import),
+    Endpoint("POST", f"{PROJECT}/votes", projects.vote, Role.PRODUCER, VoteView, 201, body=VoteRequest),
+    Endpoint(
+        "POST", f"{PROJECT}/timestamps", projects.note_time, Role.PRODUCER, TimestampView, 201, body=TimestampRequest
+    ),
+    Endpoint(
+        "POST",
+        f"{PROJECT}/classifiers",
+        classifiers.register,
+        Role.PRODUCER,
+        ClassifierView,
+        201,
+        body=ClassifierRequest,
+    ),
+    Endpoint("POST", f"{PROJECT}/train", classifiers.train, Role.PRODUCER, JobView, 202),
+    Endpoint("GET", "/v1/classifiers", classifiers.page, Role.READER, ClassifierPage, query=("project", *PAGED)),
+    Endpoint("GET", CLASSIFIER, classifiers.get, Role.READER, ClassifierView),
+    Endpoint("POST", f"{CLASSIFIER}/exports", exports.create, Role.PRODUCER, ExportView, 202, body=ExportTerms),
+    Endpoint("GET", f"{CLASSIFIER}/exports", exports.page, Role.READER, ExportPage, query=PAGED),
+    Endpoint("GET", EXPORT, exports.get, Role.READER, ExportView),
+    Endpoint("GET", f"{EXPORT}/content", exports.content, Role.READER, BYTES, query=("redirect",)),
     Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
     Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
     # The file store and analyses, as their README shows them.
@@ -111,6 +166,24 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/analysis/{analysis_id}", analyses.get, Role.READER, JSON, legacy=True),
     Endpoint("DELETE", "/analysis/{analysis_id}", analyses.cancel, Role.PRODUCER, JSON, 202, legacy=True),
     Endpoint("POST", "/analysis/{analysis_id}/cancel", analyses.cancel, Role.PRODUCER, JSON, 202, legacy=True),
+    # The annotation app, as far as its exporter and the feed of it went.
+    Endpoint(
+        "POST", f"{MONITOR}/download", labelforward.request_download, Role.PRODUCER, JSON, 202, body=FORM, legacy=True
+    ),
+    Endpoint("GET", f"{MONITOR}/download", labelforward.download, Role.READER, BYTES, query=("clfId",), legacy=True),
+    Endpoint(
+        "GET",
+        f"{MONITOR}/classifiers",
+        labelforward.listing,
+        Role.READER,
+        JSON,
+        query=("project", *PAGED),
+        legacy=True,
+    ),
+    Endpoint("GET", f"{MONITOR}/label", labelforward.label_share, Role.READER, JSON, query=("project",), legacy=True),
+    Endpoint("GET", f"{TEXTS}/text", labelforward.next_text, Role.READER, JSON, query=("project",), legacy=True),
+    Endpoint("POST", f"{TEXTS}/text", labelforward.label_text, Role.PRODUCER, None, 201, body=FORM, legacy=True),
+    Endpoint("GET", f"{TEXTS}/labels", labelforward.labels, Role.READER, JSON, query=("project",), legacy=True),
     # For those who watch.
     Endpoint("GET", "/healthz", health.alive, None, JSON),
     Endpoint("GET", "/readyz", health.ready, None, JSON, query=("deep",)),

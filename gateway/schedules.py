@@ -54,6 +54,7 @@ async def delete(request: Request) -> Response:
 
 async def _checked(request: Request, wanted: ScheduleRequest) -> Schedule:
     kind, params = intake.check(wanted.kind, wanted.params)
+    intake.admit(request.state.identity, kind)
     files = {param: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
     return Schedule(
         cron=Cron(wanted.cron, wanted.timezone),

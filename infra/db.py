@@ -5,11 +5,14 @@ Queries stand in `infra/sql/<file>.sql`, each under a line `-- name: <query>`; `
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import cache
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import orjson
+import psycopg2
 import psycopg2.extras
 from sqlalchemy import Connection, CursorResult, Engine, RowMapping, TextClause, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -20,6 +23,7 @@ Row = RowMapping
 
 
 LONGEST_IDLE_SECONDS = 60.0
+COPY_BUFFER = 1024 * 1024
 
 
 def connect(
@@ -82,6 +86,17 @@ def run(connection: Connection, query: str, /, **values: Any) -> int:
     """Run a named query for its effect and return the number of rows it touched."""
     result: CursorResult[Any] = connection.execute(sql(query), values)
     return result.rowcount
+
+
+def copy_out(connection: Connection, query: str, path: Path) -> None:
+    """Write what a named COPY statement sends to a file, as it comes, within the connection's transaction."""
+    statement = str(sql(query))
+    with path.open("wb", buffering=COPY_BUFFER) as sink, closing(connection.connection.cursor()) as cursor:
+        try:
+            cast(Any, cursor).copy_expert(statement, sink, COPY_BUFFER)
+        except psycopg2.Error as error:  # it went past SQLAlchemy: say it as it would have
+            connection.invalidate(error)
+            raise DBAPIError.instance(statement, None, error, psycopg2.Error) from error
 
 
 def document(value: Any) -> str:

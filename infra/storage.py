@@ -130,6 +130,14 @@ class Storage:
         with _translated():
             return Reading(self._client.get_object(self._bucket, key, offset=offset, length=length or 0))
 
+    def address(self, key: str, seconds: float, disposition: str, content_type: str) -> str:
+        """An address at the store that gives one object to anybody who has it, for so long."""
+        told: dict[str, Any] = {"response-content-disposition": disposition, "response-content-type": content_type}
+        with _translated():
+            return self._client.presigned_get_object(
+                self._bucket, key, expires=timedelta(seconds=seconds), response_headers=told
+            )
+
     def fetch(self, key: str, path: Path, sha256: str) -> None:
         """Copy an object into a file. Raises Corrupt, and leaves no file, when the bytes are not those of `sha256`."""
         digest = hashlib.sha256()

@@ -12,6 +12,8 @@ JOBS = "reelmill.jobs"
 EVENTS = "reelmill.events"
 DEAD = "reelmill.dead"
 UNROUTABLE = "reelmill.unroutable"
+#: Where the old API asked for exports: `clf-7`.
+OLD_EXPORTS = "dl_manager"
 DELIVERY_LIMIT = 20
 # A policy may lower it: the lower one counts. What a full queue refuses stays in its row.
 LONGEST_QUEUE = 1_000_000
@@ -73,8 +75,28 @@ def _parking(name: str) -> Queue:
     return Queue(name, name, ("",), {"x-queue-type": "quorum", "x-delivery-limit": PARKING_LIMIT})
 
 
+def _forwarding(name: str, key: str) -> Queue:
+    """A queue of old, to which producers still publish without an exchange: what comes goes on at once under a key."""
+    return Queue(
+        name,
+        JOBS,
+        (),
+        {
+            "x-queue-type": "quorum",
+            "x-message-ttl": 0,
+            "x-dead-letter-exchange": JOBS,
+            "x-dead-letter-routing-key": key,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-max-length": LONGEST_QUEUE,
+            "x-delivery-limit": DELIVERY_LIMIT,
+        },
+    )
+
+
 QUEUES = (
     *(_work(consumer) for consumer in Consumer),
+    _forwarding(OLD_EXPORTS, "export.labels"),
     _parking(DEAD),
     _parking(UNROUTABLE),
 )

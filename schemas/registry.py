@@ -8,10 +8,13 @@ from typing import Any
 from schemas.analyses import Sleep
 from schemas.bulk import Bulk
 from schemas.echo import Echo
+from schemas.exports import ExportLabels, TrainClassifier, export_key, export_of_text
 from schemas.fields import Strict
 from schemas.splitting import SplitVideo
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+LiveKey = Callable[[dict[str, Any]], str]
+OldText = Callable[[bytes], dict[str, Any] | None]
 
 
 class Lane(StrEnum):
@@ -32,6 +35,7 @@ class Consumer(StrEnum):
     ANALYZER = "analyzer"
     DISPATCHER = "dispatcher"
     KEEPER = "keeper"
+    EXPORTER = "exporter"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,12 @@ class Kind:
     version: int = 1
     upgrades: tuple[Upgrade, ...] = ()
     """For each earlier version, beginning with 1, what turns its parameters into those of the next. Pure functions."""
+    live_key: LiveKey | None = None
+    """From complete parameters to the key of which one job lives, for a request that names none. Pure."""
+    guarded: bool = False
+    """Whether who may ask for it depends on what for: an address of its own says so, and this door is for admins."""
+    old_text: OldText | None = None
+    """What turns the body of a producer from before there was JSON into parameters; None for one that is none. Pure."""
 
     def __post_init__(self) -> None:
         assert len(self.upgrades) == self.version - 1, f"{self.name} needs an upgrade from each of its versions"
@@ -102,6 +112,22 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.KEEPER,
             summary="Cancel or retry every job that a filter chooses.",
             limits=Limits(wall_seconds=2 * 3600, memory_bytes=2 * 1024**3, scratch_bytes=1024**3),
+        ),
+        Kind(
+            name="export.labels",
+            params=ExportLabels,
+            consumer=Consumer.EXPORTER,
+            summary="Labelled data, a classifier's labels for the rest, and the classifier, as one archive.",
+            live_key=export_key,
+            guarded=True,
+            old_text=export_of_text,
+        ),
+        Kind(
+            name="train.classifier",
+            params=TrainClassifier,
+            consumer=Consumer.EXPORTER,
+            summary="Train a classifier on what people have labelled.",
+            guarded=True,
         ),
     )
 }

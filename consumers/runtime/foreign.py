@@ -52,13 +52,15 @@ def read(delivery: Delivery, work: Mapping[str, Work]) -> Command:
     if is_packed(delivery.properties.get("content_type")):
         raise Unprocessable("packed_not_supported", f"{kind.name} takes one job a message")
     job_id = job_id_of(delivery)
+    params = _params(delivery, kind)
     return Command(
         id=job_id or new_id(),
         kind=kind,
-        params=_params(delivery, kind),
+        params=params,
         inputs=(),
         submitted_by=submitter_of(delivery),
         via="amqp",
+        unique_key=kind.live_key(params) if kind.live_key is not None else None,
         idempotency_key=_key(message_id_of(delivery)) if job_id is None else None,
         priority=priority_of(delivery.properties.get("priority")),
         traceparent=trace_of(delivery),
@@ -124,7 +126,8 @@ def _key(message_id: Any) -> str | None:
 
 
 def _params(delivery: Delivery, kind: Kind) -> dict[str, Any]:
-    return checked(kind, version_of(delivery, kind), body_of(delivery)).model_dump(mode="json")
+    old = kind.old_text(delivery.body) if kind.old_text is not None else None
+    return checked(kind, version_of(delivery, kind), old or body_of(delivery)).model_dump(mode="json")
 
 
 def body_of(delivery: Delivery) -> dict[str, Any]:

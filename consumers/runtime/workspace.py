@@ -17,14 +17,18 @@ from sqlalchemy import Engine
 
 from consumers.artifacts import Artifact, Step
 from consumers.outcome import Fenced, JobError, Rejected
+from consumers.runtime import labelled
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
+from consumers.snapshot import Snapshot
 from infra import bulk, claims, db, steps
 from infra.claims import Claim
-from infra.objects import Stored, digest
+from infra.objects import Readable, Stored, digest
 from infra.steps import Checkpoint
 from infra.storage import Corrupt, NotThere, Storage, Unavailable, output_key
 from schemas.bulk import Bulk
+from schemas.exports import ExportLabels, TrainClassifier
+from schemas.linear import LinearModel
 
 T = TypeVar("T")
 
@@ -87,6 +91,23 @@ class StoredWorkspace:
             )
         self._remember(stored)
         return Artifact(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
+
+    def stream(self, name: str, source: Readable, content_type: str) -> Artifact:
+        """Write an object while it is made. A source cannot be read twice, so a store that is away ends the attempt."""
+        key = output_key(self._claim.id, self._claim.token, name)
+        try:
+            stored = self._storage.put_stream(key, source, content_type)
+        except Unavailable as error:
+            raise JobError("storage_unavailable", "The object store went away in the middle of an upload.") from error
+        return Artifact(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
+
+    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> Snapshot:
+        """Copy one moment of a project into scratch. Raises Rejected."""
+        return _patiently(lambda: labelled.snapshot(self._engine, self._claim, wanted, self._scratch))
+
+    def register(self, project: str, model: LinearModel, precision: float) -> int:
+        """Register what this job has trained. Raises Fenced."""
+        return _patiently(lambda: labelled.register(self._engine, self._claim, project, model, precision))
 
     def checkpoint(self, step: Step) -> None:
         """Commit a step with its artifacts under the claim's token. Raises Fenced."""

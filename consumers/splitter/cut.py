@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from os import cpu_count
 
+from consumers.ahead import Ahead
 from consumers.artifacts import Artifact, Step
 from consumers.ports import Workspace
-from consumers.splitter.ahead import Ahead
 from consumers.splitter.decode import Sample, samples
 from consumers.splitter.encode import TaskVideo
 from consumers.splitter.ledger import Ledger

@@ -11,6 +11,7 @@ from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
 from infra.cli.events import events
+from infra.cli.export import export
 from infra.cli.split import split
 from infra.refusals import CannotStart
 
@@ -33,6 +34,7 @@ app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
 app.command()(split)
+app.command()(export)
 app.command()(events)
 
 

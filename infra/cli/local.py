@@ -26,6 +26,7 @@ COMMANDS = {
     "analyzer": ("-m", "consumers", "analyzer"),
     "dispatcher": ("-m", "consumers", "dispatcher"),
     "keeper": ("-m", "consumers", "keeper"),
+    "exporter": ("-m", "consumers", "exporter"),
 }
 READY_SECONDS = 60.0
 

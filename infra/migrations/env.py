@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from infra.tables import metadata
+from infra.tables_labelling import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=True

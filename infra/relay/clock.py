@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy import Connection, Engine
 
-from infra import claims, db, dependents, metrics, retention, schedules
+from infra import claims, db, dependents, exports, metrics, retention, schedules
 from infra.holds import Round
 from infra.relay.transact import transact
 from infra.settings import Settings
@@ -19,6 +19,7 @@ class Clock:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._retention_seconds = settings.retention_seconds
+        self._export_seconds = settings.export_seconds
         self._engine = engine
         self._round = Round(tuple(KINDS.values()))
 
@@ -45,6 +46,10 @@ class Clock:
     async def recur(self) -> bool:
         """Make the jobs of schedules that are due."""
         return await transact(self._engine, schedules.run_due)
+
+    async def expire(self) -> bool:
+        """Let go of old exports."""
+        return self._export_seconds > 0 and await transact(self._engine, exports.expire, self._export_seconds)
 
     async def retire(self) -> bool:
         """Let go of old jobs."""

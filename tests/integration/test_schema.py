@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from infra import db
 from infra.migrate import migrate
-from infra.tables import metadata
+from infra.tables_labelling import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState
 
 NEW_JOB = text(

@@ -5,7 +5,7 @@ from threading import Event, active_count
 
 import pytest
 
-from consumers.splitter.ahead import Ahead
+from consumers.ahead import Ahead
 
 DEADLINE_SECONDS = 10
 Numbers = Generator[int, None, None]

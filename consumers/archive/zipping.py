@@ -1,0 +1,78 @@
+"""A zip archive as a stream: ZIP64, deflated, and at its end a manifest with size and SHA-256 of every other member.
+
+Nothing is kept but a block: neither a member nor the archive is ever whole in memory. The same members at the same
+moment give the same bytes.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from isal import isal_zlib
+from stream_zip import ZIP_64, stream_zip
+
+MANIFEST = "manifest.json"
+BLOCK = 1024 * 1024
+#: Of isal: as fast as the disk, at the ratio of zlib's own level 2.
+LEVEL = 1
+RAW_DEFLATE = -15
+MODE = 0o100644
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of the archive. `chunks` is read once, when its turn comes."""
+
+    name: str
+    chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What went into the archive. Hash in lower-case hex, size in bytes, before compression."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+#: From the members to what the manifest says beside them.
+About = Callable[[Sequence[Entry]], dict[str, Any]]
+
+
+def archive(members: Iterable[Member], taken_at: datetime, about: About) -> Generator[bytes, None, None]:
+    """The bytes of an archive. Every member is as old as `taken_at`."""
+    entries: list[Entry] = []
+
+    def files() -> Iterator[tuple[str, datetime, int, Any, Iterable[bytes]]]:
+        for member in members:
+            yield member.name, taken_at, MODE, ZIP_64, _noted(member, entries)
+        told = about(entries) | {"members": [vars(entry) for entry in entries]}
+        document = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        yield MANIFEST, taken_at, MODE, ZIP_64, (document,)
+
+    yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=_deflating)
+
+
+def of_file(path: Path) -> Iterator[bytes]:
+    """A file in blocks."""
+    with path.open("rb") as source:
+        while block := source.read(BLOCK):
+            yield block
+
+
+def _deflating() -> Any:
+    return isal_zlib.compressobj(level=LEVEL, wbits=RAW_DEFLATE)
+
+
+def _noted(member: Member, entries: list[Entry]) -> Iterator[bytes]:
+    digest, size = hashlib.sha256(), 0
+    for chunk in member.chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        yield chunk
+    entries.append(Entry(member.name, size, digest.hexdigest()))

@@ -1,0 +1,88 @@
+"""Reading what Postgres' binary COPY wrote: rows of JSON one by one, rows of numbers as whole blocks of numpy."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+END = b"\xff\xff"
+BUFFER = 1024 * 1024
+FLOAT8 = 701
+
+
+class Malformed(ValueError):
+    """The file is not what the query must have written."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Rows of numbers: their ids, and one line of `values` for each."""
+
+    ids: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def records(path: Path) -> Iterator[Any]:
+    """The JSON value of each row. Raises Malformed."""
+    with path.open("rb", BUFFER) as source:
+        if source.read(len(SIGNATURE)) != SIGNATURE:
+            raise Malformed("no header")
+        while (fields := source.read(2)) == b"\0\1":
+            yield orjson.loads(source.read(int.from_bytes(source.read(4))))
+        if fields != END:
+            raise Malformed("a row has another number of fields, or there is no end")
+
+
+def blocks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Rows in blocks, none of them empty."""
+    rest = iter(rows)
+    while block := list(islice(rest, size)):
+        yield block
+
+
+def vectors(path: Path, dimension: int, size: int) -> Iterator[Vectors]:
+    """Rows `(id, vector)` in blocks. Every row has the same length, as no number may be missing. Raises Malformed."""
+    row = _row(dimension)
+    rows, odd = divmod(path.stat().st_size - len(SIGNATURE) - len(END), row.itemsize)
+    if odd:
+        raise Malformed("the rows are not of one length")
+    with path.open("rb") as source:
+        source.seek(len(SIGNATURE))
+        while rows > 0:
+            block = np.fromfile(source, row, min(rows, size))
+            rows -= len(block)
+            heads = (block["fields"] == 2, block["nulls"] == 0, block["type"] == FLOAT8, block["length"] == dimension)
+            if not all(head.all() for head in heads):
+                raise Malformed("a row is not an id and a vector")
+            yield Vectors(block["id"].astype(np.int64), block["items"]["value"].astype(np.float64))
+
+
+def count(path: Path, dimension: int) -> int:
+    """How many rows of numbers there are."""
+    return (path.stat().st_size - len(SIGNATURE) - len(END)) // _row(dimension).itemsize
+
+
+def _row(dimension: int) -> "np.dtype[np.void]":
+    item = [("bytes", ">i4"), ("value", ">f8")]
+    return np.dtype(
+        [
+            ("fields", ">i2"),
+            ("id_bytes", ">i4"),
+            ("id", ">i8"),
+            ("vector_bytes", ">i4"),
+            ("dimensions", ">i4"),
+            ("nulls", ">i4"),
+            ("type", ">i4"),
+            ("length", ">i4"),
+            ("first", ">i4"),
+            ("items", item, (dimension,)),
+        ]
+    )

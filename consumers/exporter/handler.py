@@ -1,0 +1,82 @@
+"""The exporter's door: one moment of a project becomes an archive, with everything that is needed to use it.
+
+Snapshot, check the model, write tables, stream the archive. The stored model is read as parameters or not at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from consumers.ahead import Ahead
+from consumers.archive.reading import Reading
+from consumers.archive.zipping import Member, archive
+from consumers.exporter import card
+from consumers.exporter.model import LIBRARIES, Model
+from consumers.exporter.people import People
+from consumers.exporter.tables import Tables, counts
+from consumers.outcome import Done, Rejected
+from consumers.ports import LabelledWorkspace
+from consumers.snapshot import Snapshot
+from schemas.exports import ExportLabels
+from schemas.linear import LinearModel, Unsafe, decode
+
+FORMAT_VERSION = 1
+SNAPSHOT_DONE, TABLES_DONE = 10.0, 70.0
+BLOCKS_AHEAD = 8
+
+
+def handle(params: ExportLabels, workspace: LabelledWorkspace) -> Done:
+    """Export. The outcome's artifact is `data-<classifier>.zip`.
+
+    Raises Rejected with `unsafe_model`, `no_vectorizer`, `wrong_features`, and what the workspace raises.
+    """
+    snapshot = workspace.snapshot(params)
+    workspace.progress(SNAPSHOT_DONE)
+    model = Model(_checked(snapshot))
+    tables = Tables(snapshot, People(snapshot.salt, params.identities), workspace.scratch / "tables", params.formats)
+    tables.fill(model, lambda part: workspace.progress(SNAPSHOT_DONE + part * (TABLES_DONE - SNAPSHOT_DONE)))
+    workspace.progress(TABLES_DONE)
+    about = _about(params, snapshot, tables)
+    name = f"data-{params.classifier}.zip"
+    with Ahead(archive(_members(snapshot, model, tables), snapshot.taken_at, lambda _: about), BLOCKS_AHEAD) as blocks:
+        artifact = workspace.stream(name, Reading(blocks), "application/zip")
+    result = {"archive": name, "size": artifact.size, "sha256": artifact.sha256, "snapshot_at": about["snapshot_at"]}
+    return Done(result | about["rows"], (artifact,))
+
+
+def _checked(snapshot: Snapshot) -> LinearModel:
+    stored = snapshot.classifier
+    assert stored is not None
+    try:
+        model = decode(stored.parameters, stored.sha256)
+    except Unsafe as error:
+        raise Rejected("unsafe_model", f"The stored classifier is not used: {error}.") from None
+    if not snapshot.features and model.vectorizer is None:
+        raise Rejected("no_vectorizer", "The classifier has no vectorizer, which texts need.")
+    if snapshot.features and model.features != len(snapshot.features):
+        raise Rejected("wrong_features", f"The classifier takes {model.features} numbers, the project has others.")
+    return model
+
+
+def _members(snapshot: Snapshot, model: Model, tables: Tables) -> Iterator[Member]:
+    for table in tables.all:
+        yield from table.members()
+    for name, pickled in model.pickles().items():
+        yield Member(name, (pickled,))
+    yield Member("model.json", (model.parameters.encoded(),))
+    yield Member(card.NAME, (card.card(snapshot, model),))
+
+
+def _about(params: ExportLabels, snapshot: Snapshot, tables: Tables) -> dict[str, Any]:
+    stored = snapshot.classifier
+    assert stored is not None
+    return {
+        "format": FORMAT_VERSION,
+        "project": snapshot.project,
+        "classifier": stored.id,
+        "model_sha256": stored.sha256,
+        "snapshot_at": snapshot.taken_at.isoformat(),
+        "features": list(snapshot.features),
+        "annotators": "names" if params.identities else "pseudonyms",
+        "libraries": LIBRARIES,
+        "rows": dict(counts(tables)),
+    }

@@ -1,0 +1,82 @@
+"""A table of the archive in every format that was asked for, written block by block to files in scratch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from consumers.archive.columns import ColumnSpools
+from consumers.archive.zipping import Member, of_file
+from consumers.exporter.parquet import ParquetFile
+from schemas.exports import Format
+
+BUFFER = 1024 * 1024
+
+
+class Type(StrEnum):
+    """What a column holds. A moment is in milliseconds since 1970, UTC, as pandas writes it; None is not known."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    TEXT = "text"
+    TEXTS = "texts"
+    MOMENT = "moment"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column."""
+
+    name: str
+    type: Type
+
+
+class Lines:
+    """One JSON object per row."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb", BUFFER)
+
+    def add(self, block: Mapping[str, Sequence[Any]]) -> None:
+        """Add rows, by column."""
+        names = list(block)
+        for row in zip(*block.values(), strict=True):
+            self._file.write(orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE))
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file. Ends the writing."""
+        self._file.close()
+        yield from of_file(self._path)
+
+
+class Table:
+    """One table, without the ending of its name."""
+
+    def __init__(self, name: str, columns: Sequence[Column], folder: Path, formats: Sequence[Format]) -> None:
+        self.name = name
+        self.rows = 0
+        self._writers: dict[Format, Any] = {}
+        for wanted in formats:
+            match wanted:
+                case Format.JSON:
+                    self._writers[wanted] = ColumnSpools(folder / name, [column.name for column in columns])
+                case Format.NDJSON:
+                    self._writers[wanted] = Lines(folder / f"{name}.lines")
+                case Format.PARQUET:
+                    types = {column.name: column.type.value for column in columns}
+                    self._writers[wanted] = ParquetFile(folder / f"{name}.parquet", types)
+
+    def add(self, block: Mapping[str, Sequence[Any]]) -> None:
+        """Add rows, by column."""
+        self.rows += len(next(iter(block.values())))
+        for writer in self._writers.values():
+            writer.add(block)
+
+    def members(self) -> Iterator[Member]:
+        """The files of the archive."""
+        for wanted, writer in self._writers.items():
+            yield Member(f"{self.name}.{wanted.value}", writer.chunks())

@@ -1,0 +1,114 @@
+"""The four tables of an export: what people labelled, what waits for more votes, times, and what the model says."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from consumers.exporter import copied
+from consumers.exporter.model import Model
+from consumers.exporter.people import People
+from consumers.exporter.table import Column, Table, Type
+from consumers.snapshot import Snapshot
+from schemas.exports import Format
+
+BLOCK = 16_384
+TEXT_BLOCK = 4096
+Told = Callable[[float], None]
+
+
+class Tables:
+    """The tables of one export, below `folder`."""
+
+    def __init__(self, snapshot: Snapshot, people: People, folder: Path, formats: Sequence[Format]) -> None:
+        assert snapshot.classifier is not None
+        folder.mkdir()
+        self._snapshot = snapshot
+        self._people = people
+        content = [Column(name, Type.NUMBER) for name in snapshot.features] or [Column("text_data", Type.TEXT)]
+        id_and_content = [Column("text_id", Type.INTEGER), *content]
+        label = Column("label", Type.TEXT)
+        votes = [Column("labels", Type.TEXTS), Column("users", Type.TEXTS)]
+        times = [
+            Column("stamp_id", Type.INTEGER),
+            Column("user_id", Type.TEXT),
+            Column("text_id", Type.INTEGER),
+            Column("start_time", Type.MOMENT),
+            Column("end_time", Type.MOMENT),
+        ]
+        machine = f"machine_labeled_data_{snapshot.classifier.id}"
+        given = (folder, formats)
+        self.machine = Table(machine, [*id_and_content, label, Column("confidence", Type.NUMBER)], *given)
+        self.human = Table("human_labeled_data", [*id_and_content, label, *votes], *given)
+        self.pending = Table("pending_votes", [*id_and_content, *votes], *given)
+        self.timestamps = Table("sample_timestamps", times, *given)
+        self._names = [column.name for column in content]
+
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """In the order of the archive."""
+        return self.machine, self.human, self.pending, self.timestamps
+
+    def fill(self, model: Model, told: Told) -> None:
+        """Write all of them. `told` hears how much of it is done, 0 to 1."""
+        self._fill_people()
+        if self._snapshot.features:
+            self._predict_vectors(model, told)
+        else:
+            self._predict_texts(model, told)
+
+    def _fill_people(self) -> None:
+        parts = self._snapshot.parts
+        for block in copied.blocks(copied.records(parts["human"]), TEXT_BLOCK):
+            self.human.add(self._contents(block) | {"label": [row[3] for row in block]} | self._votes(block))
+        for block in copied.blocks(copied.records(parts["pending"]), TEXT_BLOCK):
+            self.pending.add(self._contents(block) | self._votes(block))
+        for block in copied.blocks(copied.records(parts["timestamps"]), TEXT_BLOCK):
+            stamps, people, texts, starts, ends = zip(*block, strict=True)
+            names = [self._people.name(person) for person in people]
+            times = {"stamp_id": stamps, "user_id": names, "text_id": texts, "start_time": starts, "end_time": ends}
+            self.timestamps.add(times)
+
+    def _contents(self, block: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        """The id and the content of rows `[id, text, vector, ...]`."""
+        ids: dict[str, Sequence[Any]] = {"text_id": [row[0] for row in block]}
+        if not self._snapshot.features:
+            return ids | {"text_data": [row[1] for row in block]}
+        columns = zip(*(row[2] for row in block), strict=True)
+        return ids | dict(zip(self._names, ([float(v) for v in column] for column in columns), strict=True))
+
+    def _votes(self, block: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        users = [[self._people.name(person) for person in row[5]] for row in block]
+        return {"labels": [row[4] for row in block], "users": users}
+
+    def _predict_vectors(self, model: Model, told: Told) -> None:
+        path, dimension = self._snapshot.parts["vectors"], len(self._snapshot.features)
+        total = copied.count(path, dimension)
+        for block in copied.vectors(path, dimension, BLOCK):
+            labels, confidence = model.predict(block.values)
+            columns = np.ascontiguousarray(block.values.T).tolist()
+            numbers: Mapping[str, Sequence[Any]] = dict(zip(self._names, columns, strict=True))
+            said = {"label": labels, "confidence": confidence}
+            self.machine.add({"text_id": block.ids.tolist()} | dict(numbers) | said)
+            told(self.machine.rows / total)
+        path.unlink()
+
+    def _predict_texts(self, model: Model, told: Told) -> None:
+        path = self._snapshot.parts["texts"]
+        total, read = path.stat().st_size, 0
+        for block in copied.blocks(copied.records(path), TEXT_BLOCK):
+            ids, texts = zip(*block, strict=True)
+            labels, confidence = model.predict(texts)
+            self.machine.add({"text_id": ids, "text_data": texts, "label": labels, "confidence": confidence})
+            read += sum(len(text) for text in texts)
+            told(min(1.0, read / total))
+        path.unlink()
+
+
+def counts(tables: Tables) -> Iterator[tuple[str, int]]:
+    """How many rows each has, by the words of the result."""
+    yield "machine", tables.machine.rows
+    yield "human", tables.human.rows
+    yield "pending", tables.pending.rows
+    yield "timestamps", tables.timestamps.rows

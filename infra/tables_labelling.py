@@ -1,0 +1,147 @@
+"""The schema of annotation projects: datapoints, labels, votes, times, classifiers. Shares the metadata of the rest."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+
+from infra.tables import jobs, metadata
+
+__all__ = ["metadata"]
+
+NOW = func.now()
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", Text(collation="C"), primary_key=True),
+    # How many numbers a datapoint has; 0 when it is a text.
+    Column("dimension", Integer, nullable=False),
+    Column("features", ARRAY(Text), nullable=False),
+    Column("min_votes", Integer, nullable=False, server_default="1"),
+    # What the pseudonyms of its annotators are made with.
+    Column("salt", LargeBinary, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    UniqueConstraint("name", "dimension"),
+    CheckConstraint("dimension = cardinality(features)", name="features"),
+    CheckConstraint("min_votes > 0", name="min_votes"),
+)
+
+project_members = Table(
+    "project_members",
+    metadata,
+    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), primary_key=True),
+    Column("member", Text, primary_key=True),
+)
+
+project_labels = Table(
+    "project_labels",
+    metadata,
+    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), primary_key=True),
+    Column("label", Text, primary_key=True),
+    CheckConstraint("length(label) between 1 and 50", name="label"),
+)
+
+# `votes` counts the votes, and `label` is their majority once there are enough: both are kept by whoever votes.
+datapoints = Table(
+    "datapoints",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project", Text(collation="C"), nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("key", Text(collation="C"), nullable=False),
+    Column("text", Text),
+    Column("vector", ARRAY(Double)),
+    Column("label", Text),
+    Column("votes", Integer, nullable=False, server_default="0"),
+    ForeignKeyConstraint(["project", "dimension"], ["projects.name", "projects.dimension"], ondelete="CASCADE"),
+    ForeignKeyConstraint(
+        ["project", "label"], ["project_labels.project", "project_labels.label"], name="datapoints_label_fkey"
+    ),
+    UniqueConstraint("project", "key"),
+    UniqueConstraint("project", "id"),
+    CheckConstraint("(dimension = 0) = (text is not null) and (dimension = 0) = (vector is null)", name="content"),
+    # Exporters read vectors as records of one length.
+    CheckConstraint(
+        "vector is null or (array_ndims(vector) = 1 and array_lower(vector, 1) = 1 "
+        "and cardinality(vector) = dimension and array_position(vector, null) is null)",
+        name="vector",
+    ),
+    CheckConstraint("votes >= 0", name="votes"),
+    Index("datapoints_unlabelled", "project", "id", postgresql_where=text("label is null")),
+    Index("datapoints_labelled", "project", "id", postgresql_where=text("label is not null")),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("datapoint_id", BigInteger, primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("project", Text(collation="C"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    ForeignKeyConstraint(["project", "datapoint_id"], ["datapoints.project", "datapoints.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(
+        ["project", "label"], ["project_labels.project", "project_labels.label"], name="votes_label_fkey"
+    ),
+)
+
+sample_timestamps = Table(
+    "sample_timestamps",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project", Text(collation="C"), nullable=False),
+    Column("datapoint_id", BigInteger, nullable=False),
+    Column("annotator", Text, nullable=False),
+    Column("start_time", DateTime(timezone=True), nullable=False),
+    Column("end_time", DateTime(timezone=True)),
+    ForeignKeyConstraint(["project", "datapoint_id"], ["datapoints.project", "datapoints.id"], ondelete="CASCADE"),
+    CheckConstraint("end_time >= start_time", name="end_time"),
+    Index("sample_timestamps_of_project", "project", "id"),
+)
+
+# Parameters in the safe form of schemas.linear, and their hash; the vectorizer is part of them. Never a pickle.
+classifiers = Table(
+    "classifiers",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), nullable=False),
+    Column("parameters", LargeBinary, nullable=False),
+    Column("sha256", Text(collation="C"), nullable=False),
+    Column("vectorizer", Boolean, nullable=False),
+    Column("precision", Double),
+    # The job that trained it makes one, however often it is tried.
+    Column("job_id", Uuid, unique=True),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
+    CheckConstraint("precision between 0 and 1", name="precision"),
+    Index("classifiers_of_project", "project", "id"),
+)
+
+# An export is a job; this finds those of a classifier, newest first.
+Index(
+    "jobs_of_classifier",
+    text("(params ->> 'classifier')"),
+    jobs.c.id,
+    postgresql_where=text("kind = 'export.labels'"),
+)

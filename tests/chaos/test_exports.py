@@ -1,0 +1,223 @@
+"""Exports under blows: killed at any point, bad messages, writers at work, a poisoned row, servers that go away."""
+
+import hashlib
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pika
+import pytest
+from sqlalchemy import Engine, text
+
+from infra import db
+from infra.stack import Stack
+from infra.topology import OLD_EXPORTS
+from tests.labelled import Annotations
+from tests.outage import hang_up
+from tests.system import System, until
+
+FEATURES = [f"f{n}" for n in range(20)]
+ROWS = 60_000
+MODEL = {"classes": ["a", "b"], "coefficients": [[1.0] * 20], "intercepts": [0.0]}
+
+
+@pytest.fixture(scope="module", name="system")
+def running(shared: System) -> System:
+    shared.start("gateway", "relay", "exporter", REELMILL_LEASE_SECONDS="2")
+    return shared
+
+
+@pytest.fixture(scope="module")
+def engine(system: System) -> Iterator[Engine]:
+    opened = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(scope="module")
+def large(system: System, engine: Engine) -> Annotations:
+    """A project whose export takes a moment."""
+    project = Annotations(system, "large", features=FEATURES, labels=["a", "b"])
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into datapoints (project, dimension, key, vector, label)"
+                " select 'large', 20, 'k' || n, (select array_agg(sin(n * f)) from generate_series(1, 20) f),"
+                " case when n % 10 = 0 then 'a' end from generate_series(1, :rows) n"
+            ),
+            {"rows": ROWS},
+        )
+    return project
+
+
+def publish(system: System, *bodies: bytes) -> None:
+    """Ask as the old API did, confirmed."""
+    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for body in bodies:
+            channel.basic_publish("", OLD_EXPORTS, body, pika.BasicProperties(delivery_mode=2))
+
+
+def exports_of(project: Annotations, number: int) -> list[dict[str, Any]]:
+    return list(project.http.get(f"/v1/classifiers/{number}/exports").json()["exports"])
+
+
+@pytest.mark.row("S4-01", "S4-02")
+def test_old_messages_wait_for_the_exporter_and_bad_ones_stop_nobody(system: System) -> None:
+    project = Annotations(system, "old", labels=["a", "b"])
+    number = project.classifier()
+    system.stop_one("exporter")
+    bad = (b"clf-", b"clf-abc", b"xyz", b"", b"clf-0", b"x" * 10 * 1024 * 1024, bytes(range(256)))
+    publish(system, *bad, f"clf-{number}".encode())
+    system.start("exporter", REELMILL_LEASE_SECONDS="2")
+    [view] = until(lambda: exports_of(project, number), "the old message has become a job")
+    view = project.until_ended(view["export_id"])
+    assert (view["state"], view["status"]) == ("succeeded", 2)
+    assert project.fetch(view).manifest()["classifier"] == number
+    parked = until(lambda: _all_parked(system, len(bad)), "the bad messages are recorded")
+    assert {each["queue"] for each in parked} == {"reelmill.exporter"}
+    publish(system, b"clf-2000000000")
+    gone = until(lambda: _job_with(system, "failed"), "a classifier that does not exist fails its job")
+    assert system.job(gone)["error"]["code"] == "unknown_classifier"
+
+
+def _all_parked(system: System, number: int) -> list[dict[str, Any]] | None:
+    found = system.http.get("/v1/parked").json()["messages"]
+    return list(found) if len(found) == number else None
+
+
+def _job_with(system: System, state: str) -> str | None:
+    found = system.http.get("/v1/jobs", params={"kind": "export.labels", "state": state}).json()["jobs"]
+    return str(found[0]["id"]) if found else None
+
+
+@pytest.mark.row("S4-03", "S4-12")
+def test_killed_at_any_point_it_ends_with_one_archive(system: System, large: Annotations) -> None:
+    number = large.classifier(MODEL)
+    view = large.request(number)
+    for point in (0, 40, 70):
+        job = until(partial(_beyond, system, view["export_id"], point), f"the export is beyond {point}")
+        if job["state"] == "succeeded":
+            break
+        assert large.http.get(view["links"]["self"]).json()["status"] == 1
+        system.kill("exporter")
+        system.start("exporter", REELMILL_LEASE_SECONDS="2")
+    ended = large.until_ended(view["export_id"])
+    assert (ended["state"], ended["status"]) == ("succeeded", 2)
+    assert system.job(view["export_id"])["attempt"] > 1
+    archive = large.fetch(ended)
+    assert archive.manifest()["rows"]["machine"] == ROWS * 9 // 10
+    listed = large.http.get(f"/v1/jobs/{view['export_id']}/outputs").json()["outputs"]
+    assert [each["name"] for each in listed] == [f"data-{number}.zip"]
+
+
+def _beyond(system: System, job_id: str, progress: float) -> dict[str, Any] | None:
+    job = system.job(job_id)
+    running = job["state"] == "running" and job["progress"] >= progress
+    return job if running or job["state"] == "succeeded" else None
+
+
+@pytest.mark.row("S4-13")
+def test_a_label_that_arrives_meanwhile_is_in_one_file(system: System, large: Annotations, engine: Engine) -> None:
+    number = large.classifier(MODEL)
+    stop = threading.Event()
+
+    def label() -> None:
+        while not stop.is_set():
+            with engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "update datapoints set label = 'b', votes = 1 where id in (select id from datapoints"
+                        " where project = 'large' and label is null order by random() limit 50)"
+                    )
+                )
+
+    writer = threading.Thread(target=label)
+    writer.start()
+    try:
+        counts = []
+        for _ in range(2):
+            archive = large.export(number)
+            machine = archive.table(f"machine_labeled_data_{number}.json")["text_id"]
+            human = archive.table("human_labeled_data.json")["text_id"]
+            assert len(machine) + len(human) == len(set(machine) | set(human)) == ROWS
+            counts.append(len(human))
+    finally:
+        stop.set()
+        writer.join()
+    assert counts[0] < counts[1]
+
+
+class Bomb:
+    """Does something when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.row("S4-09")
+def test_a_pickle_in_the_database_is_never_loaded(system: System, engine: Engine, tmp_path: Path) -> None:
+    project = Annotations(system, "poisoned", labels=["a", "b"])
+    number, honest = project.classifier(), project.classifier()
+    trap = tmp_path / "sprung"
+    poison = pickle.dumps(Bomb(trap))
+    with engine.begin() as connection:
+        terms = {"poison": poison, "sha256": hashlib.sha256(poison).hexdigest(), "id": number}
+        connection.execute(text("update classifiers set parameters = :poison, sha256 = :sha256 where id = :id"), terms)
+        connection.execute(text("update classifiers set parameters = '{}' where id = :id"), {"id": honest})
+    for classifier in (number, honest):
+        view = project.until_ended(project.request(classifier)["export_id"])
+        assert (view["status"], view["error"]["code"]) == (3, "unsafe_model")
+        answer = project.http.get("/api/monitor/download", params={"clfId": classifier})
+        assert (answer.status_code, answer.json()["reason"]) == (409, "unsafe_model")
+    assert not trap.exists()
+    pickle.loads(poison)
+    assert trap.exists()  # it would have been heard
+
+
+@pytest.mark.row("S4-24")
+def test_servers_go_away_in_the_middle_of_an_export(
+    system: System, large: Annotations, stack: Stack, admin: Engine, engine: Engine
+) -> None:
+    number = large.classifier(MODEL)
+    view = large.request(number)
+    until(lambda: _beyond(system, view["export_id"], 5), "the export runs")
+    stack.rabbitmqctl("stop_app")
+    hang_up(admin, str(engine.url.database))
+    stack.rabbitmqctl("start_app")
+    ended = until(lambda: _settled(large, view), "the export ends")
+    assert ended["state"] == "succeeded"
+    assert large.fetch(ended).manifest()["rows"]["machine"] > 0
+
+
+def _settled(project: Annotations, view: dict[str, Any]) -> dict[str, Any] | None:
+    answer = project.http.get(view["links"]["self"])
+    told = answer.json() if answer.is_success else {}
+    return told if told.get("state") in {"succeeded", "failed"} else None
+
+
+@pytest.mark.row("S4-23")
+def test_an_old_export_goes_with_its_archive(system: System, engine: Engine) -> None:
+    project = Annotations(system, "kept", labels=["a", "b"])
+    number = project.classifier()
+    view = project.until_ended(project.request(number)["export_id"])
+    assert view["expires_at"] > view["finished_at"]
+    with engine.connect() as connection:
+        named = "select object_key from blobs where sha256 = :sha256"
+        [key] = connection.execute(text(named), {"sha256": view["sha256"]}).scalars()
+    system.stop_one("relay")
+    system.start("relay", REELMILL_EXPORT_SECONDS="1")
+    until(lambda: exports_of(project, number) == [], "the export is gone")
+    assert project.http.get("/api/monitor/download", params={"clfId": number}).status_code == 404
+    assert project.http.get(view["links"]["content"]).status_code == 404
+    with engine.connect() as connection:
+        known = "select count(*) from blobs where object_key = :key"
+        assert connection.execute(text(known), {"key": key}).scalar() == 0
