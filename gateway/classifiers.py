@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake, projects
+from gateway import intake, labelling_projects
 from gateway.bodies import LARGEST_PAGE, integer, parsed, read_bytes, reply
 from gateway.problems import Problem
 from gateway.services import services, transact
@@ -17,7 +17,7 @@ from schemas.labelling import ClassifierRequest
 
 async def register(request: Request) -> Response:
     """Register a classifier with its vectorizer, as parameters. A pickle is never taken."""
-    project = await projects.member(request)
+    project = await labelling_projects.member(request)
     wanted = parsed(await read_bytes(request, services(request).settings.batch_limit), ClassifierRequest)
     model, words = wanted.model, wanted.model.vectorizer
     if project.dimension and (words is not None or model.features != project.dimension):
@@ -30,7 +30,7 @@ async def register(request: Request) -> Response:
 
 async def train(request: Request) -> Response:
     """Train a classifier on what people have labelled: a job, whose result has the classifier's number."""
-    project = await projects.member(request)
+    project = await labelling_projects.member(request)
     receipt = await intake.submit(request, "train.classifier", {"project": project.name}, vouched=True)
     assert receipt.job_id is not None
     row = await transact(request, jobs.get, receipt.job_id)
@@ -69,7 +69,7 @@ async def found(request: Request, number: int) -> db.Row:
     row = await transact(request, classifiers.get, number)
     if row is None:
         raise Problem(404, "unknown_classifier", "There is no such classifier.")
-    await projects.member(request, row["project"])
+    await labelling_projects.member(request, row["project"])
     return row
 
 

@@ -10,8 +10,8 @@ from gateway import (
     health,
     jobs,
     kinds,
+    labelling_projects,
     parked,
-    projects,
     schedules,
     webhooks,
 )
@@ -29,8 +29,8 @@ from schemas.labelling import (
     ClassifierRequest,
     Import,
     Imported,
-    ProjectRequest,
-    ProjectView,
+    LabellingProjectRequest,
+    LabellingProjectView,
     TimestampRequest,
     TimestampView,
     VoteRequest,
@@ -46,7 +46,7 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
-PROJECT = "/v1/projects/{project}"
+LABELLING = "/v1/labelling-projects/{project}"
 CLASSIFIER = "/v1/classifiers/{classifier}"
 EXPORT = "/v1/exports/{export_id}"
 MONITOR = "/api/monitor"
@@ -123,23 +123,31 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", f"{HOOK}/enable", webhooks.enable, Role.ADMIN, WebhookView),
     Endpoint("GET", f"{HOOK}/deliveries", webhooks.deliveries, Role.ADMIN, DeliveryPage, query=PAGED),
     # Annotation projects, classifiers, exports.
-    Endpoint("PUT", PROJECT, projects.put, Role.PRODUCER, ProjectView, 201, body=ProjectRequest),
-    Endpoint("GET", PROJECT, projects.get, Role.READER, ProjectView),
-    Endpoint("POST", f"{PROJECT}/datapoints", projects.add, Role.PRODUCER, Imported, body=Import),
-    Endpoint("POST", f"{PROJECT}/votes", projects.vote, Role.PRODUCER, VoteView, 201, body=VoteRequest),
     Endpoint(
-        "POST", f"{PROJECT}/timestamps", projects.note_time, Role.PRODUCER, TimestampView, 201, body=TimestampRequest
+        "PUT", LABELLING, labelling_projects.put, Role.PRODUCER, LabellingProjectView, 201, body=LabellingProjectRequest
+    ),
+    Endpoint("GET", LABELLING, labelling_projects.get, Role.READER, LabellingProjectView),
+    Endpoint("POST", f"{LABELLING}/datapoints", labelling_projects.add, Role.PRODUCER, Imported, body=Import),
+    Endpoint("POST", f"{LABELLING}/votes", labelling_projects.vote, Role.PRODUCER, VoteView, 201, body=VoteRequest),
+    Endpoint(
+        "POST",
+        f"{LABELLING}/timestamps",
+        labelling_projects.note_time,
+        Role.PRODUCER,
+        TimestampView,
+        201,
+        body=TimestampRequest,
     ),
     Endpoint(
         "POST",
-        f"{PROJECT}/classifiers",
+        f"{LABELLING}/classifiers",
         classifiers.register,
         Role.PRODUCER,
         ClassifierView,
         201,
         body=ClassifierRequest,
     ),
-    Endpoint("POST", f"{PROJECT}/train", classifiers.train, Role.PRODUCER, JobView, 202),
+    Endpoint("POST", f"{LABELLING}/train", classifiers.train, Role.PRODUCER, JobView, 202),
     Endpoint("GET", "/v1/classifiers", classifiers.page, Role.READER, ClassifierPage, query=("project", *PAGED)),
     Endpoint("GET", CLASSIFIER, classifiers.get, Role.READER, ClassifierView),
     Endpoint("POST", f"{CLASSIFIER}/exports", exports.create, Role.PRODUCER, ExportView, 202, body=ExportTerms),

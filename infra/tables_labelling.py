@@ -28,8 +28,8 @@ __all__ = ["metadata"]
 
 NOW = func.now()
 
-projects = Table(
-    "projects",
+labelling_projects = Table(
+    "labelling_projects",
     metadata,
     Column("name", Text(collation="C"), primary_key=True),
     # How many numbers a datapoint has; 0 when it is a text.
@@ -45,17 +45,17 @@ projects = Table(
     CheckConstraint("min_votes > 0", name="min_votes"),
 )
 
-project_members = Table(
-    "project_members",
+labelling_members = Table(
+    "labelling_members",
     metadata,
-    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), primary_key=True),
+    Column("project", Text(collation="C"), ForeignKey("labelling_projects.name", ondelete="CASCADE"), primary_key=True),
     Column("member", Text, primary_key=True),
 )
 
-project_labels = Table(
-    "project_labels",
+labelling_labels = Table(
+    "labelling_labels",
     metadata,
-    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), primary_key=True),
+    Column("project", Text(collation="C"), ForeignKey("labelling_projects.name", ondelete="CASCADE"), primary_key=True),
     Column("label", Text, primary_key=True),
     CheckConstraint("length(label) between 1 and 50", name="label"),
 )
@@ -72,9 +72,11 @@ datapoints = Table(
     Column("vector", ARRAY(Double)),
     Column("label", Text),
     Column("votes", Integer, nullable=False, server_default="0"),
-    ForeignKeyConstraint(["project", "dimension"], ["projects.name", "projects.dimension"], ondelete="CASCADE"),
     ForeignKeyConstraint(
-        ["project", "label"], ["project_labels.project", "project_labels.label"], name="datapoints_label_fkey"
+        ["project", "dimension"], ["labelling_projects.name", "labelling_projects.dimension"], ondelete="CASCADE"
+    ),
+    ForeignKeyConstraint(
+        ["project", "label"], ["labelling_labels.project", "labelling_labels.label"], name="datapoints_label_fkey"
     ),
     UniqueConstraint("project", "key"),
     UniqueConstraint("project", "id"),
@@ -101,7 +103,7 @@ votes = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     ForeignKeyConstraint(["project", "datapoint_id"], ["datapoints.project", "datapoints.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(
-        ["project", "label"], ["project_labels.project", "project_labels.label"], name="votes_label_fkey"
+        ["project", "label"], ["labelling_labels.project", "labelling_labels.label"], name="votes_label_fkey"
     ),
 )
 
@@ -124,7 +126,7 @@ classifiers = Table(
     "classifiers",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
-    Column("project", Text(collation="C"), ForeignKey("projects.name", ondelete="CASCADE"), nullable=False),
+    Column("project", Text(collation="C"), ForeignKey("labelling_projects.name", ondelete="CASCADE"), nullable=False),
     Column("parameters", LargeBinary, nullable=False),
     Column("sha256", Text(collation="C"), nullable=False),
     Column("vectorizer", Boolean, nullable=False),

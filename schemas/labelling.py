@@ -20,7 +20,7 @@ MOST_ROWS = 100_000
 RESERVED = frozenset({"text_id", "text_data", "label", "labels", "users", "confidence"})
 
 
-class ProjectRequest(Strict):
+class LabellingProjectRequest(Strict):
     """A project. Its datapoints are texts, or vectors with one number for each of the `features`."""
 
     features: list[Key] = Field([], max_length=1000, description="Names of the numeric features; none for texts.")
@@ -37,7 +37,7 @@ class ProjectRequest(Strict):
         return self
 
 
-class ProjectView(BaseModel):
+class LabellingProjectView(BaseModel):
     """A project and how far its labelling is."""
 
     name: str

@@ -64,18 +64,18 @@ class Annotations:
         self.system = system
         self.name = name
         self.http = system.http if token is None else client(system, token)
-        answer = self.http.put(f"/v1/projects/{name}", json=terms)
+        answer = self.http.put(f"/v1/labelling-projects/{name}", json=terms)
         assert answer.status_code in {200, 201}, answer.text
 
     def post(self, what: str, body: Any) -> dict[str, Any]:
         """Post to a collection of the project."""
-        answer = self.http.post(f"/v1/projects/{self.name}/{what}", json=body, timeout=60)
+        answer = self.http.post(f"/v1/labelling-projects/{self.name}/{what}", json=body, timeout=60)
         assert answer.is_success, answer.text
         return dict(answer.json())
 
     def view(self) -> dict[str, Any]:
         """The project."""
-        return dict(self.http.get(f"/v1/projects/{self.name}").json())
+        return dict(self.http.get(f"/v1/labelling-projects/{self.name}").json())
 
     def classifier(self, model: dict[str, Any] = WORDS) -> int:
         """Register a classifier; its number."""

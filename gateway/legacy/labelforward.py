@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import classifiers, exports, projects
+from gateway import classifiers, exports, labelling_projects
 from gateway.legacy import forms
 from gateway.legacy.paging import document
 from gateway.problems import Problem
@@ -73,9 +73,9 @@ async def label_text(request: Request) -> Response:
     wanted = VoteRequest.model_validate(given)
     project = await transact(request, labelling.project_of, wanted.datapoint)
     if project is None:
-        raise projects.unknown_datapoint()
-    await projects.member(request, project)
-    await projects.voted(request, project, wanted)
+        raise labelling_projects.unknown_datapoint()
+    await labelling_projects.member(request, project)
+    await labelling_projects.voted(request, project, wanted)
     return Response(status_code=201)
 
 
@@ -87,6 +87,6 @@ async def labels(request: Request) -> Response:
 async def _projects(request: Request) -> list[str]:
     name = request.query_params.get("project")
     if name is not None:
-        return [(await projects.member(request, name)).name]
+        return [(await labelling_projects.member(request, name)).name]
     who = request.state.identity
     return list(await transact(request, labelling.projects_of, who.name, who.may(Role.ADMIN)))

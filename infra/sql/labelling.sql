@@ -1,31 +1,31 @@
 -- name: create_project
-insert into projects (name, dimension, features, min_votes, salt, created_by)
+insert into labelling_projects (name, dimension, features, min_votes, salt, created_by)
 values (:name, cardinality(cast(:features as text[])), cast(:features as text[]), :min_votes, :salt, :created_by)
 on conflict (name) do nothing
 
 -- name: update_project
-update projects set min_votes = :min_votes where name = :name and features = cast(:features as text[])
+update labelling_projects set min_votes = :min_votes where name = :name and features = cast(:features as text[])
 
 -- name: add_members
-insert into project_members (project, member)
+insert into labelling_members (project, member)
 select :project, member from unnest(cast(:members as text[])) as given (member) on conflict do nothing
 
 -- name: add_labels
-insert into project_labels (project, label)
+insert into labelling_labels (project, label)
 select :project, label from unnest(cast(:labels as text[])) as given (label) on conflict do nothing
 
 -- name: standing
 -- Whether there is such a project, and whether somebody is a member of it.
 select p.name, p.dimension, p.features, exists (
-    select from project_members m where m.project = p.name and m.member = :member
+    select from labelling_members m where m.project = p.name and m.member = :member
 ) as member
-from projects p where p.name = :project
+from labelling_projects p where p.name = :project
 
 -- name: project
 select name, features, min_votes, created_at,
-    array(select label from project_labels where project = name order by label) as labels,
-    array(select member from project_members where project = name order by member) as members
-from projects where name = :project
+    array(select label from labelling_labels where project = name order by label) as labels,
+    array(select member from labelling_members where project = name order by member) as members
+from labelling_projects where name = :project
 
 -- name: share
 select
@@ -37,8 +37,8 @@ select
     ) as pending
 
 -- name: projects_of
-select name from projects
-where cast(:everything as boolean) or exists (select from project_members where project = name and member = :member)
+select name from labelling_projects
+where cast(:everything as boolean) or exists (select from labelling_members where project = name and member = :member)
 order by name
 
 -- name: add_texts
@@ -60,13 +60,13 @@ from unnest(cast(:keys as text[]), cast(:labels as text[])) as given (key, label
 where d.project = :project and d.key = given.key and d.label is null and given.label is not null
 
 -- name: hold_datapoint
-select d.id, d.votes, p.min_votes from datapoints d join projects p on p.name = d.project
+select d.id, d.votes, p.min_votes from datapoints d join labelling_projects p on p.name = d.project
 where d.project = :project and d.id = :datapoint
 for update of d
 
 -- name: vote
 insert into votes (datapoint_id, annotator, project, label)
-select :datapoint, :annotator, project, label from project_labels where project = :project and label = :label
+select :datapoint, :annotator, project, label from labelling_labels where project = :project and label = :label
 
 -- name: count_vote
 -- The most frequent label; of several, the one that was said first.
@@ -96,7 +96,7 @@ order by d.votes desc, d.id
 limit 1
 
 -- name: labels_of
-select distinct label from project_labels where project = any(cast(:projects as text[])) order by label
+select distinct label from labelling_labels where project = any(cast(:projects as text[])) order by label
 
 -- name: project_of
 select project from datapoints where id = :datapoint
@@ -114,7 +114,7 @@ select id from classifiers where job_id = :job_id
 -- Newest first, each with the newest export that was asked for.
 select c.id, c.project, c.precision, c.sha256, c.vectorizer, c.created_at, c.created_by, e.id as export_id,
     e.state as export_state, p.dimension
-from classifiers c join projects p on p.name = c.project left join lateral (
+from classifiers c join labelling_projects p on p.name = c.project left join lateral (
     select j.id, j.state from jobs j
     where j.kind = 'export.labels' and j.params ->> 'classifier' = cast(c.id as text)
     order by j.id desc limit 1
@@ -123,7 +123,7 @@ where (cast(:id as integer) is null or c.id = :id)
     and (cast(:before as integer) is null or c.id < :before)
     and (cast(:project as text) is null or c.project = :project)
     and (cast(:everything as boolean) or exists (
-        select from project_members m where m.project = c.project and m.member = :member
+        select from labelling_members m where m.project = c.project and m.member = :member
     ))
 order by c.id desc
 limit :limit

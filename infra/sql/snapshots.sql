@@ -3,14 +3,14 @@ select c.id, c.project, c.parameters, c.sha256, c.precision, c.created_at
 from classifiers c where c.id = :classifier
 
 -- name: project
-select name, dimension, features, salt, now() as taken_at from projects where name = :project
+select name, dimension, features, salt, now() as taken_at from labelling_projects where name = :project
 
 -- name: standing
 -- Who asked for this job: whether he may see the project, and whether he may see everything. Only admins make schedules,
 -- and whoever may publish to the broker has been let in by the broker.
 select
     j.via in ('amqp', 'schedule') or t.name is not null or exists (
-        select from project_members m where m.project = :project and m.member = j.submitted_by
+        select from labelling_members m where m.project = :project and m.member = j.submitted_by
     ) as member,
     t.name is not null as admin
 from jobs j

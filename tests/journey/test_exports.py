@@ -193,7 +193,7 @@ def test_an_import_counts_once(system: System) -> None:
         ({"data": [1]}, "invalid_parameter"),
         ({"data": ["a\0b"]}, "invalid_parameter"),
     ):
-        answer = project.http.post("/v1/projects/imports/datapoints", json=bad)
+        answer = project.http.post("/v1/labelling-projects/imports/datapoints", json=bad)
         assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
@@ -205,16 +205,16 @@ def test_everybody_has_one_vote(system: System) -> None:
 
     def vote(n: int) -> int:
         body = {"datapoint": text, "label": "a" if n % 3 else "b", "annotator": f"person {n % 12}"}
-        return system.http.post("/v1/projects/votes/votes", json=body).status_code
+        return system.http.post("/v1/labelling-projects/votes/votes", json=body).status_code
 
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(vote, range(24)))
     assert (codes.count(201), codes.count(409)) == (12, 12)
     assert (project.view()["labelled"], project.view()["pending"]) == (1, 0)
     unknown = {"datapoint": text, "label": "none", "annotator": "x"}
-    assert system.http.post("/v1/projects/votes/votes", json=unknown).json()["code"] == "unknown_label"
+    assert system.http.post("/v1/labelling-projects/votes/votes", json=unknown).json()["code"] == "unknown_label"
     gone = {"datapoint": 2**40, "label": "a"}
-    assert system.http.post("/v1/projects/votes/votes", json=gone).status_code == 404
+    assert system.http.post("/v1/labelling-projects/votes/votes", json=gone).status_code == 404
 
 
 @pytest.mark.row("S4-20")
@@ -259,7 +259,7 @@ def test_what_can_never_work_is_refused_at_the_door(system: System) -> None:
         {**WORDS, "vectorizer": {"vocabulary": ["only"]}},
         {"pickle": base64.b64encode(b"cos\nsystem\n(S'id'\ntR.").decode()},
     ):
-        answer = system.http.post("/v1/projects/refusals/classifiers", json={"model": wrong})
+        answer = system.http.post("/v1/labelling-projects/refusals/classifiers", json={"model": wrong})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
 
 
@@ -270,7 +270,7 @@ def test_a_project_is_for_its_members(system: System, texts: Annotations, caller
     stranger = callers(token(system, "stranger"))
     job = f"/v1/jobs/{view['export_id']}"
     closed = [
-        "/v1/projects/texts",
+        "/v1/labelling-projects/texts",
         f"/v1/classifiers/{number}",
         f"/v1/classifiers/{number}/exports",
         view["links"]["self"],
@@ -292,7 +292,7 @@ def test_a_project_is_for_its_members(system: System, texts: Annotations, caller
     lines = stranger.post("/v1/jobs", content=json.dumps(asked), headers={"Content-Type": "application/x-ndjson"})
     assert lines.json()["error"]["code"] == "guarded_kind"
     member = callers(token(system, "member"))
-    texts.http.put("/v1/projects/texts", json={"members": ["member"], "min_votes": 2}).raise_for_status()
+    texts.http.put("/v1/labelling-projects/texts", json={"members": ["member"], "min_votes": 2}).raise_for_status()
     assert {member.get(path, follow_redirects=False).status_code for path in closed} == {200, 307}
     assert member.post(f"/v1/classifiers/{number}/exports", json={"identities": True}).status_code == 403
     expired = callers(token(system, "expired", Role.ADMIN, expires_at=datetime(2020, 1, 1, tzinfo=UTC)))

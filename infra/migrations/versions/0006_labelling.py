@@ -17,7 +17,7 @@ def upgrade() -> None:
 
 def _projects() -> None:
     op.create_table(
-        "projects",
+        "labelling_projects",
         sa.Column("name", sa.Text(collation="C"), nullable=False),
         sa.Column("dimension", sa.Integer(), nullable=False),
         sa.Column("features", sa.ARRAY(sa.Text()), nullable=False),
@@ -25,29 +25,29 @@ def _projects() -> None:
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("dimension = cardinality(features)", name=op.f("projects_features_check")),
-        sa.CheckConstraint("min_votes > 0", name=op.f("projects_min_votes_check")),
-        sa.PrimaryKeyConstraint("name", name=op.f("projects_pkey")),
-        sa.UniqueConstraint("name", "dimension", name=op.f("projects_name_dimension_key")),
+        sa.CheckConstraint("dimension = cardinality(features)", name=op.f("labelling_projects_features_check")),
+        sa.CheckConstraint("min_votes > 0", name=op.f("labelling_projects_min_votes_check")),
+        sa.PrimaryKeyConstraint("name", name=op.f("labelling_projects_pkey")),
+        sa.UniqueConstraint("name", "dimension", name=op.f("labelling_projects_name_dimension_key")),
     )
     op.create_table(
-        "project_labels",
+        "labelling_labels",
         sa.Column("project", sa.Text(collation="C"), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
-        sa.CheckConstraint("length(label) between 1 and 50", name=op.f("project_labels_label_check")),
+        sa.CheckConstraint("length(label) between 1 and 50", name=op.f("labelling_labels_label_check")),
         sa.ForeignKeyConstraint(
-            ["project"], ["projects.name"], name=op.f("project_labels_project_fkey"), ondelete="CASCADE"
+            ["project"], ["labelling_projects.name"], name=op.f("labelling_labels_project_fkey"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("project", "label", name=op.f("project_labels_pkey")),
+        sa.PrimaryKeyConstraint("project", "label", name=op.f("labelling_labels_pkey")),
     )
     op.create_table(
-        "project_members",
+        "labelling_members",
         sa.Column("project", sa.Text(collation="C"), nullable=False),
         sa.Column("member", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["project"], ["projects.name"], name=op.f("project_members_project_fkey"), ondelete="CASCADE"
+            ["project"], ["labelling_projects.name"], name=op.f("labelling_members_project_fkey"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("project", "member", name=op.f("project_members_pkey")),
+        sa.PrimaryKeyConstraint("project", "member", name=op.f("labelling_members_pkey")),
     )
 
 
@@ -74,12 +74,14 @@ def _datapoints() -> None:
         sa.CheckConstraint("votes >= 0", name=op.f("datapoints_votes_check")),
         sa.ForeignKeyConstraint(
             ["project", "dimension"],
-            ["projects.name", "projects.dimension"],
+            ["labelling_projects.name", "labelling_projects.dimension"],
             name=op.f("datapoints_project_fkey"),
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["project", "label"], ["project_labels.project", "project_labels.label"], name=op.f("datapoints_label_fkey")
+            ["project", "label"],
+            ["labelling_labels.project", "labelling_labels.label"],
+            name=op.f("datapoints_label_fkey"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("datapoints_pkey")),
         sa.UniqueConstraint("project", "id", name=op.f("datapoints_project_id_key")),
@@ -132,7 +134,7 @@ def _datapoints() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["project", "label"], ["project_labels.project", "project_labels.label"], name=op.f("votes_label_fkey")
+            ["project", "label"], ["labelling_labels.project", "labelling_labels.label"], name=op.f("votes_label_fkey")
         ),
         sa.PrimaryKeyConstraint("datapoint_id", "annotator", name=op.f("votes_pkey")),
     )
@@ -153,7 +155,7 @@ def _classifiers() -> None:
         sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("classifiers_sha256_check")),
         sa.CheckConstraint("precision between 0 and 1", name=op.f("classifiers_precision_check")),
         sa.ForeignKeyConstraint(
-            ["project"], ["projects.name"], name=op.f("classifiers_project_fkey"), ondelete="CASCADE"
+            ["project"], ["labelling_projects.name"], name=op.f("classifiers_project_fkey"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("classifiers_pkey")),
         sa.UniqueConstraint("job_id", name=op.f("classifiers_job_id_key")),

@@ -1,4 +1,4 @@
-"""`/v1/projects`: annotation projects and their feed. Only members see a project; admins see all."""
+"""`/v1/labelling-projects`: annotation projects and their feed. Only members see a project; admins see all."""
 
 import hashlib
 import re
@@ -20,8 +20,8 @@ from schemas.labelling import (
     Import,
     Imported,
     LabelledRows,
-    ProjectRequest,
-    ProjectView,
+    LabellingProjectRequest,
+    LabellingProjectView,
     Rows,
     TimestampRequest,
     TimestampView,
@@ -37,14 +37,14 @@ async def put(request: Request) -> Response:
     name = request.path_params["project"]
     if NAME.fullmatch(name) is None:
         raise Problem(400, "bad_name", "A name has 1 to 63 characters of a-z, 0-9, dot, dash and underscore.")
-    wanted = (await read(request, ProjectRequest)).model_dump()
+    wanted = (await read(request, LabellingProjectRequest)).model_dump()
     caller = request.state.identity.name
     if await transact(request, labelling.standing, name, caller) is not None:
         await member(request)
     created = await transact(request, labelling.put, name, wanted, caller)
     if created is None:
         raise Problem(409, "features_fixed", "The project has other features, and they cannot be changed.")
-    return reply(await _view(request, name), 201 if created else 200, {"Location": f"/v1/projects/{name}"})
+    return reply(await _view(request, name), 201 if created else 200, {"Location": f"/v1/labelling-projects/{name}"})
 
 
 async def get(request: Request) -> Response:
@@ -117,8 +117,8 @@ def unknown_datapoint() -> Problem:
     return Problem(404, "unknown_datapoint", "The project has no such datapoint.")
 
 
-async def _view(request: Request, name: str) -> ProjectView:
-    return ProjectView.model_validate(await transact(request, labelling.get, name))
+async def _view(request: Request, name: str) -> LabellingProjectView:
+    return LabellingProjectView.model_validate(await transact(request, labelling.get, name))
 
 
 def _add(connection: Connection, project: Standing, wanted: Import) -> dict[str, int]:
