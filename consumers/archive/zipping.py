@@ -6,20 +6,21 @@ moment give the same bytes.
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
-from isal import isal_zlib
 from stream_zip import ZIP_64, stream_zip
+
+from consumers.archive.deflating import Deflating
 
 MANIFEST = "manifest.json"
 BLOCK = 1024 * 1024
-#: Of isal: as fast as the disk, at the ratio of zlib's own level 2.
-LEVEL = 1
-RAW_DEFLATE = -15
+THREADS = 2
 MODE = 0o100644
 
 
@@ -55,7 +56,9 @@ def archive(members: Iterable[Member], taken_at: datetime, about: About) -> Gene
         document = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         yield MANIFEST, taken_at, MODE, ZIP_64, (document,)
 
-    yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=_deflating)
+    with ThreadPoolExecutor(THREADS, "deflate") as pool:
+        deflating: Any = partial(Deflating, pool, 2 * THREADS)
+        yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=deflating)
 
 
 def of_file(path: Path) -> Iterator[bytes]:
@@ -63,10 +66,6 @@ def of_file(path: Path) -> Iterator[bytes]:
     with path.open("rb") as source:
         while block := source.read(BLOCK):
             yield block
-
-
-def _deflating() -> Any:
-    return isal_zlib.compressobj(level=LEVEL, wbits=RAW_DEFLATE)
 
 
 def _noted(member: Member, entries: list[Entry]) -> Iterator[bytes]:

@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-T = TypeVar("T")
-
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 BUFFER = 1024 * 1024
 FLOAT8 = 701
+MOST_LETTERS = 4 * 1024 * 1024
 
 
 class Malformed(ValueError):
@@ -41,10 +39,17 @@ def records(path: Path) -> Iterator[Any]:
             raise Malformed("a row has another number of fields, or there is no end")
 
 
-def blocks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Rows in blocks, none of them empty."""
-    rest = iter(rows)
-    while block := list(islice(rest, size)):
+def blocks(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Rows `[id, text or None, ...]` in blocks of at most `size`, none empty; of long texts there are fewer in one."""
+    block: list[Any] = []
+    letters = 0
+    for row in rows:
+        block.append(row)
+        letters += len(row[1] or "")
+        if len(block) == size or letters > MOST_LETTERS:
+            yield block
+            block, letters = [], 0
+    if block:
         yield block
 
 

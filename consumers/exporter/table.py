@@ -6,14 +6,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from consumers.archive.columns import ColumnSpools
 from consumers.archive.zipping import Member, of_file
 from consumers.exporter.parquet import ParquetFile
+from consumers.exporter.rendering import Rendering
 from schemas.exports import Format
 
 BUFFER = 1024 * 1024
+RENDERING = Rendering()
 
 
 class Type(StrEnum):
@@ -34,6 +37,10 @@ class Column:
     type: Type
 
 
+def _plain(values: Any) -> Any:
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
 class Lines:
     """One JSON object per row."""
 
@@ -43,8 +50,8 @@ class Lines:
 
     def add(self, block: Mapping[str, Sequence[Any]]) -> None:
         """Add rows, by column."""
-        names = list(block)
-        for row in zip(*block.values(), strict=True):
+        names, columns = list(block), [_plain(values) for values in block.values()]
+        for row in zip(*columns, strict=True):
             self._file.write(orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE))
 
     def chunks(self) -> Iterator[bytes]:
@@ -63,7 +70,8 @@ class Table:
         for wanted in formats:
             match wanted:
                 case Format.JSON:
-                    self._writers[wanted] = ColumnSpools(folder / name, [column.name for column in columns])
+                    names = [column.name for column in columns]
+                    self._writers[wanted] = ColumnSpools(folder / name, names, RENDERING)
                 case Format.NDJSON:
                     self._writers[wanted] = Lines(folder / f"{name}.lines")
                 case Format.PARQUET:

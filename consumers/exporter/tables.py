@@ -1,6 +1,6 @@
 """The four tables of an export: what people labelled, what waits for more votes, times, and what the model says."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,8 @@ class Tables:
         total = copied.count(path, dimension)
         for block in copied.vectors(path, dimension, BLOCK):
             labels, confidence = model.predict(block.values)
-            columns = np.ascontiguousarray(block.values.T).tolist()
-            numbers: Mapping[str, Sequence[Any]] = dict(zip(self._names, columns, strict=True))
-            said = {"label": labels, "confidence": confidence}
-            self.machine.add({"text_id": block.ids.tolist()} | dict(numbers) | said)
+            columns: dict[str, Any] = dict(zip(self._names, np.ascontiguousarray(block.values.T), strict=True))
+            self.machine.add({"text_id": block.ids} | columns | {"label": labels, "confidence": confidence})
             told(self.machine.rows / total)
         path.unlink()
 
@@ -100,7 +98,8 @@ class Tables:
         for block in copied.blocks(copied.records(path), TEXT_BLOCK):
             ids, texts = zip(*block, strict=True)
             labels, confidence = model.predict(texts)
-            self.machine.add({"text_id": ids, "text_data": texts, "label": labels, "confidence": confidence})
+            rows: dict[str, Any] = {"text_id": ids, "text_data": texts, "label": labels, "confidence": confidence}
+            self.machine.add(rows)
             read += sum(len(text) for text in texts)
             told(min(1.0, read / total))
         path.unlink()
