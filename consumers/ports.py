@@ -1,7 +1,7 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from consumers.artifacts import Artifact, Step
 from schemas.bulk import Bulk
@@ -44,3 +44,16 @@ class Workspace(Protocol):
 
     def progress(self, percent: float) -> None:
         """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""
+
+
+class Curation(Workspace, Protocol):
+    """What handlers of tasks and datasets may ask for beside that: the thing that their job names, as it is."""
+
+    def ask(self, question: str) -> list[dict[str, Any]]:
+        """Rows about the very thing that the job's parameters name; `infra/sql/questions.sql` has the questions."""
+
+    def kept(self, sha256: str) -> bytes:
+        """A content that is kept for the dataset version or the task that the job names, checksum verified.
+
+        Raises Rejected(`unknown_file`) for any other. Safe from several threads.
+        """

@@ -27,6 +27,12 @@ HANDLERS: Mapping[str, str] = {
     "split.video": "consumers.splitter.handler:handle",
     "probe.echo": "consumers.dispatcher.echo:handle",
     "jobs.bulk": "consumers.keeper.bulk:handle",
+    "split.images": "consumers.splitter.images:handle",
+    "annotate.task": "consumers.annotation.detect:handle",
+    "annotate.onnx": "consumers.annotation.detect:handle",
+    "annotate.import": "consumers.annotation.importing:handle",
+    "dataset.task": "consumers.datasets.build:handle",
+    "dataset.archive": "consumers.datasets.archive:handle",
 }
 
 

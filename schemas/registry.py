@@ -7,9 +7,12 @@ from typing import Any
 
 from schemas.analyses import Sleep
 from schemas.bulk import Bulk
+from schemas.datasets import DatasetArchive, DatasetTask
+from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
 from schemas.echo import Echo
 from schemas.fields import Strict
 from schemas.splitting import SplitVideo
+from schemas.uploads import SplitImages
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -102,6 +105,48 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.KEEPER,
             summary="Cancel or retry every job that a filter chooses.",
             limits=Limits(wall_seconds=2 * 3600, memory_bytes=2 * 1024**3, scratch_bytes=1024**3),
+        ),
+        # From frames to datasets.
+        Kind(
+            name="split.images",
+            params=SplitImages,
+            consumer=Consumer.SPLITTER,
+            summary="Cut a set of images into tasks of equal size.",
+        ),
+        Kind(
+            name="annotate.task",
+            params=AnnotateTask,
+            consumer=Consumer.SPLITTER,
+            summary="Find boxes on the frames of a task with the built-in detector.",
+            inputs=("video",),
+        ),
+        Kind(
+            name="annotate.onnx",
+            params=AnnotateOnnx,
+            consumer=Consumer.SPLITTER,
+            summary="Find boxes on the frames of a task with a model.",
+            inputs=("video", "model"),
+        ),
+        Kind(
+            name="annotate.import",
+            params=ImportAnnotations,
+            consumer=Consumer.SPLITTER,
+            summary="Read the annotations of a task from a file.",
+            inputs=("file",),
+        ),
+        Kind(
+            name="dataset.task",
+            params=DatasetTask,
+            consumer=Consumer.SPLITTER,
+            summary="Build one task of a dataset version.",
+            limits=Limits(attempts=3),
+        ),
+        Kind(
+            name="dataset.archive",
+            params=DatasetArchive,
+            consumer=Consumer.SPLITTER,
+            summary="Pack a dataset version into an archive.",
+            limits=Limits(attempts=3),
         ),
     )
 }
