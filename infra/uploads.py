@@ -110,16 +110,23 @@ def page(connection: Connection, project: str, cursor: tuple[datetime, str] | No
 
 def delete(connection: Connection, upload: str) -> bool:
     """Delete an upload with its tasks, boxes and objects; its live jobs are cancelled. What datasets need stays."""
+    _cancel_jobs(connection, upload)  # before our lock: a job that is just ending wants the same rows, its own first
     row = db.row(connection, "uploads.lock", id=upload)
     if row is None:
         return False
-    made = db.rows(connection, "uploads.made", upload=upload)[0]
-    for job_id in made["jobs"]:
-        jobs.cancel(connection, job_id)
+    made = _cancel_jobs(connection, upload)
     db.run(connection, "uploads.delete", upload=upload)
     db.run(connection, "uploads.delete_empty_content", content=row["content_id"])
     blobs.release(connection, made["keepers"], made["jobs"])
     return True
+
+
+def _cancel_jobs(connection: Connection, upload: str) -> db.Row:
+    """Cancel the jobs of an upload; what they have made."""
+    made = db.rows(connection, "uploads.made", upload=upload)[0]
+    for job_id in made["jobs"]:
+        jobs.cancel(connection, job_id)
+    return made
 
 
 def cut(connection: Connection, claim: Claim) -> int:

@@ -109,6 +109,8 @@ class Onnx:
         best = scores.argmax(axis=1)
         sure = scores[np.arange(len(rows)), best]
         chosen = np.flatnonzero(sure >= self._settings.threshold)
+        if not len(chosen):
+            return []
         corners = np.concatenate([rows[chosen, :2] - rows[chosen, 2:4] / 2, rows[chosen, 2:4]], axis=1) / scale
         kept = cv2.dnn.NMSBoxesBatched(
             corners.tolist(),

@@ -12,8 +12,9 @@ order by p.id
 limit :limit
 
 -- name: uploads
--- Locked: nothing is added to a project that goes.
-select u.id from projects p left join uploads u on u.project_id = p.id where p.id = :id order by u.id for update of p
+-- Locked: nothing is asked for in a project that goes. What a job is just finishing may still refer to it.
+select u.id from projects p left join uploads u on u.project_id = p.id where p.id = :id order by u.id
+for no key update of p
 
 -- name: delete
 delete from projects where id = :id

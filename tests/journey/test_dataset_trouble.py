@@ -38,7 +38,7 @@ def reelmill(system: System, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.row("S3-11", "S3-41", "S3-50", "S3-52", "S3-10")
+@pytest.mark.row("S3-11", "S3-41", "S3-43", "S3-50", "S3-52", "S3-10")
 def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp_path: Path) -> None:
     system = studio.system
     file = system.upload(squares(tmp_path / "long.mp4", frames=900), "long.mp4")
@@ -57,7 +57,8 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
         return view
 
     until(lambda: look()["task_count"] >= 4, "some tasks are there")
-    system.kill("splitter")
+    for name in ("splitter", "relay"):
+        system.kill(name)
     kept = look()["task_count"]
     # The same message again, as a broker may deliver it, and a consumer that takes it up.
     with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
@@ -65,7 +66,8 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
         for _ in range(3):
             properties = pika.BasicProperties(message_id=job, type="split.video", delivery_mode=2)
             connection.channel().basic_publish("reelmill.jobs", "split.video", body, properties)
-    system.start("splitter", REELMILL_SLOTS="2")
+    system.kill("gateway")
+    system.start("relay", "splitter", "gateway", REELMILL_SLOTS="2")
     until(lambda: look()["status"] == 1, "the upload is completed")
     assert kept >= 4
     percents = [percent for percent, _, _ in told]
@@ -122,6 +124,11 @@ def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studi
     assert (view["state"], view["is_error"], view["progress"]) == ("failed", True, 83.3)
     assert view["tasks"] == {"complete": 5, "failed": 1, "pending": 0}
     assert [task["state"] for task in view["task_list"]].count("failed") == 1
+    # Nobody waited for it.
+    ended: dict[str, list[str]] = {task["state"]: [] for task in view["task_list"]}
+    for task in view["task_list"]:
+        ended[task["state"]].append(system.job(task["job_id"])["finished_at"])
+    assert max(ended["complete"]) < min(ended["failed"])
     [error] = view["errors"]
     assert error.startswith(f"{tasks[2]['name']}: ")
     here = f"/v1/datasets/poison/versions/{view['version']}"

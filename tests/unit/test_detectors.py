@@ -1,6 +1,5 @@
-"""Detectors: the built-in one, and models in ONNX format, of which a small one is written here by hand."""
+"""Detectors: the built-in one, and models in ONNX format, of which a small one is written by hand."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,57 +8,7 @@ import pytest
 from consumers.annotation.detectors import detector
 from consumers.outcome import Rejected
 from schemas.detection import Detector
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def field(number: int, value: bytes | int | str) -> bytes:
-    """A field of a protocol buffer."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def tensor(name: str, values: np.ndarray) -> bytes:
-    kind = 1 if values.dtype == np.float32 else 7
-    return (
-        b"".join(field(1, int(n)) for n in values.shape) + field(2, kind) + field(8, name) + field(9, values.tobytes())
-    )
-
-
-def described(name: str, shape: Sequence[int]) -> bytes:
-    dims = b"".join(field(1, field(1, size)) for size in shape)
-    return field(1, name) + field(2, field(1, field(1, 1) + field(2, dims)))
-
-
-def node(kind: str, inputs: Sequence[str], output: str) -> bytes:
-    return b"".join(field(1, name) for name in inputs) + field(2, output) + field(4, kind)
-
-
-def model(rows: np.ndarray, side: int) -> bytes:
-    """A model that answers `rows` (1 x down x across), whatever it is shown: its picture, times nothing, plus them."""
-    graph = b"".join(
-        [
-            field(1, node("GlobalAveragePool", ["images"], "mean")),
-            field(1, node("Reshape", ["mean", "shape"], "flat")),
-            field(1, node("MatMul", ["flat", "zeros"], "nothing")),
-            field(1, node("Add", ["nothing", "rows"], "answer")),
-            field(2, "g"),
-            field(5, tensor("shape", np.array([1, 1, 3], np.int64))),
-            field(5, tensor("zeros", np.zeros((1, 3, rows.shape[2]), np.float32))),
-            field(5, tensor("rows", rows.astype(np.float32))),
-            field(11, described("images", (1, 3, side, side))),
-            field(12, described("answer", rows.shape)),
-        ]
-    )
-    return field(1, 8) + field(7, graph) + field(8, field(2, 13))
+from tests.onnx import model
 
 
 @pytest.mark.row("S3-16")
