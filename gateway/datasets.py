@@ -40,10 +40,7 @@ async def page(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One dataset. `latest` is its newest version that is complete."""
-    row = await transact(request, datasets.group, request.path_params["group"])
-    if row is None:
-        raise Problem(404, "unknown_dataset", "There is no such dataset.")
-    return reply(_group_view(row))
+    return reply(_group_view(await _group(request)))
 
 
 async def create(request: Request) -> Response:
@@ -76,6 +73,7 @@ async def start(request: Request, version: UUID) -> None:
 
 async def version_page(request: Request) -> Response:
     """Versions of a dataset, newest first."""
+    await _group(request)
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     before = integer(request, "cursor", 2**30 - 1, 999_999_999) if "cursor" in request.query_params else None
     found = await transact(request, datasets.versions, request.path_params["group"], before, limit + 1)
@@ -162,6 +160,13 @@ async def delete(request: Request) -> Response:
 async def _built(request: Request, version_id: UUID) -> Response:
     await start(request, version_id)
     return reply(await versions.view(request, version_id), 202, {"Retry-After": "1"})
+
+
+async def _group(request: Request) -> db.Row:
+    row = await transact(request, datasets.group, request.path_params["group"])
+    if row is None:
+        raise Problem(404, "unknown_dataset", "There is no such dataset.")
+    return row
 
 
 async def _found(request: Request) -> db.Row:

@@ -15,7 +15,6 @@ from infra import db, projects, uploads
 from infra.annotations import Author
 from infra.ids import new_id
 from infra.uploads import ANNOTATIONS, TASKS, Cut, Wanted
-from schemas.commands import Input
 from schemas.registry import Consumer
 from schemas.uploads import ProjectPage, ProjectRequest, ProjectView, UploadPage, UploadRequest, UploadView
 
@@ -154,14 +153,13 @@ async def _cut(request: Request, asked: UploadRequest) -> tuple[Cut | None, str 
     if asked.file is not None:
         file = (await resolve(request, asked.file))["sha256"]
         params = {"file": file, "rate": str(asked.rate), "frames_per_task": asked.frames_per_task, "images": True}
-        return Cut("split.video", params, (Input("file", file),)), file
+        return Cut("split.video", params), file
     if asked.images is None:
         return None, None
     hashes = [(await resolve(request, reference))["sha256"] for reference in asked.images]
     params = {"images": hashes, "frames_per_task": asked.frames_per_task, "seed": asked.seed}
     identity = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    inputs = tuple(Input("images", sha256) for sha256 in dict.fromkeys(hashes))
-    return Cut("split.images", params, inputs), f"images:{identity}"
+    return Cut("split.images", params), f"images:{identity}"
 
 
 async def _view(request: Request, project: str) -> ProjectView:

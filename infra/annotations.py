@@ -26,15 +26,14 @@ class Author:
     traceparent: str | None = None
     parent: UUID | None = None
 
-    def command(
-        self, kind: Kind, params: dict[str, Any], inputs: tuple[Input, ...] = (), after: tuple[UUID, ...] = ()
-    ) -> Command:
-        """A command for one job of his. Raises ValidationError."""
+    def command(self, kind: Kind, params: dict[str, Any], after: tuple[UUID, ...] = ()) -> Command:
+        """A command for one job of his; files are full SHA-256s. Raises ValidationError."""
+        complete = kind.params.model_validate(params).model_dump(mode="json")
         return Command(
             id=new_id(),
             kind=kind,
-            params=kind.params.model_validate(params).model_dump(mode="json"),
-            inputs=inputs,
+            params=complete,
+            inputs=tuple(Input(param, file) for param, file in kind.references(complete)),
             submitted_by=self.name,
             via="http" if self.parent is None else "job",
             parent_id=self.parent,
@@ -161,9 +160,7 @@ def imported(connection: Connection, claim: Claim) -> int:
 
 def _command(work: Work, author: Author, row: db.Row) -> Command:
     params = {"task": row["id"], "video": row["video"], "version": work.version, "settings": work.detector["settings"]}
-    inputs = [Input("video", row["video"])]
-    if work.detector["model"] is None:
-        return author.command(KINDS["annotate.task"], params, tuple(inputs))
     model = work.detector["model"]
-    inputs.append(Input("model", model))
-    return author.command(KINDS["annotate.onnx"], params | {"model": model}, tuple(inputs))
+    if model is None:
+        return author.command(KINDS["annotate.task"], params)
+    return author.command(KINDS["annotate.onnx"], params | {"model": model})

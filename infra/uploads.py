@@ -17,7 +17,7 @@ from infra.annotations import Author, Work
 from infra.claims import Claim
 from infra.ids import new_id
 from infra.submission import Receipt, Verdict
-from schemas.commands import Command, Input
+from schemas.commands import Command
 from schemas.registry import KINDS
 
 TASKS, BOTH, ANNOTATIONS = 0, 1, 2
@@ -37,11 +37,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Cut:
-    """The job that is to cut a content: its kind, its parameters and the files that it reads."""
+    """The job that is to cut a content: its kind, and its parameters with full SHA-256s."""
 
     kind: str
     params: dict[str, Any]
-    inputs: tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def _cut(connection: Connection, wanted: Wanted, content: UUID) -> Accepted:
     detector = _detector(connection, wanted) if wanted.request_type == BOTH else None
     upload = wanted.id
     kind = KINDS[wanted.cut.kind]
-    command = wanted.author.command(kind, wanted.cut.params, wanted.cut.inputs)
+    command = wanted.author.command(kind, wanted.cut.params)
     _put(connection, wanted, content, command.id, detector)
     [receipt] = submission.submit(connection, [command])
     if receipt.verdict is not Verdict.CREATED:

@@ -1,6 +1,6 @@
 """The one registry of kinds: what can be asked for, by whom it is done, and within which limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -72,6 +72,22 @@ class Kind:
     def __post_init__(self) -> None:
         assert len(self.upgrades) == self.version - 1, f"{self.name} needs an upgrade from each of its versions"
 
+    def references(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The files that these parameters name, each with its parameter, in order. A parameter may hold several."""
+        return [(name, file) for name in self.inputs for file in _listed(params[name])]
+
+    def resolved(self, params: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+        """The parameters with every file as `files` has it."""
+        found = {
+            name: [files[file] for file in params[name]] if isinstance(params[name], list) else files[params[name]]
+            for name in self.inputs
+        }
+        return params | found
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -112,6 +128,7 @@ KINDS: dict[str, Kind] = {
             params=SplitImages,
             consumer=Consumer.SPLITTER,
             summary="Cut a set of images into tasks of equal size.",
+            inputs=("images",),
         ),
         Kind(
             name="annotate.task",

@@ -261,6 +261,17 @@ def test_versions_are_numbered_built_once_and_deleted_one_by_one(studio: Studio,
     assert studio.http.get("/v1/datasets/many").status_code == 404
 
 
+@pytest.mark.row("S3-35")
+def test_only_accepted_and_checked_tasks_are_fit(studio: Studio, tasks: list[str]) -> None:
+    for status in (0, 1, 5, 7, 11, 13):
+        studio.accept(tasks[0], status)
+        answer = studio.http.post("/v1/datasets/unfit/versions", json={"tasks": tasks[:1], "build": False})
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_eligible_tasks")
+        assert answer.json()["tasks"] == tasks[:1]
+    studio.accept(tasks[0], 12)
+    assert studio.http.post("/v1/datasets/unfit/versions", json={"tasks": tasks[:1], "build": False}).is_success
+
+
 @pytest.mark.row("S3-29", "S3-49", "S3-48", "S3-30")
 @pytest.mark.parametrize(
     "wrong",

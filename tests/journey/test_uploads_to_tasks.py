@@ -155,6 +155,8 @@ def test_images_become_tasks_of_equal_size(studio: Studio) -> None:
             middle = picture[border["top"] + source["height"] // 2, border["left"] + source["width"] // 2]
             assert abs(int(middle[2]) - 200) < 12
     assert seen == sizes  # 8, 9, 10, 11, 12: as people count
+    by_hand = studio.system.submit("split.images", {"images": [archive[:12]], "frames_per_task": 5, "seed": 3})
+    assert studio.system.until_state(by_hand, "succeeded", "failed")["result"]["tasks"] == 1
     one = studio.system.upload(image(40, 30, (1, 2, 3)), "one.png")
     two = studio.system.upload(image(41, 31, (3, 2, 1)), "two.png")
     assert studio.upload(project, images=[one, two], frames_per_task=2)["task_count"] == 1
