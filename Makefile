@@ -18,11 +18,11 @@ RATE ?= 5
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-$(READY): requirements-full.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Reelmill needs Python 3.11 or newer (set PYTHON=)."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-full.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -72,13 +72,13 @@ bench: $(READY) $(PEERS)/.ready rabbitmq ## Measure against the peers, as ratios
 chaos: $(READY) rabbitmq ## Strike everything down while jobs come in, and count what is lost: make chaos [ARGS="--jobs 500 --seconds 60"]
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
+# The largest first: the smaller one has the same versions, as the tests ran with them. The peers need others.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --no-emit-find-links --extra local --extra dev pyproject.toml
 lock: $(READY) ## Resolve the dependencies anew: versions and hashes, no addresses
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --no-emit-find-links --extra local --extra dev pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --no-emit-find-links --extra analyzer --extra exporter --extra local --extra dev --constraint requirements.lock pyproject.toml --output-file requirements-full.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --no-emit-find-links --extra local --extra dev --extra bench --constraint requirements.lock pyproject.toml --output-file requirements-bench.lock
+	@$(LOCK) --extra exporter --extra analyzer --output-file requirements-full.lock
+	@$(LOCK) --extra exporter --constraint requirements-full.lock --output-file requirements.lock
+	@$(LOCK) --extra bench --output-file requirements-bench.lock
 
 clean: ## Remove the environment and the local servers' data
 	rm -rf $(VENV) $(PEERS) .reelmill build dist *.egg-info

@@ -1,7 +1,7 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from consumers.artifacts import Artifact, Step
 from consumers.snapshot import Snapshot
@@ -76,3 +76,16 @@ class LabelledWorkspace(StreamingWorkspace, Protocol):
 
     def register(self, project: str, model: LinearModel, precision: float) -> int:
         """Register what this job has trained, once; its number. Raises Fenced when the claim is lost."""
+
+
+class Curation(Workspace, Protocol):
+    """What handlers of tasks and datasets may ask for beside that: the thing that their job names, as it is."""
+
+    def ask(self, question: str) -> list[dict[str, Any]]:
+        """Rows about the very thing that the job's parameters name; `infra/sql/questions.sql` has the questions."""
+
+    def kept(self, sha256: str) -> bytes:
+        """A content that is kept for the dataset version or the task that the job names, checksum verified.
+
+        Raises Rejected(`unknown_file`) for any other. Safe from several threads.
+        """

@@ -29,6 +29,12 @@ HANDLERS: Mapping[str, str] = {
     "jobs.bulk": "consumers.keeper.bulk:handle",
     "export.labels": "consumers.exporter.handler:handle",
     "train.classifier": "consumers.exporter.training:handle",
+    "split.images": "consumers.splitter.images:handle",
+    "annotate.task": "consumers.annotation.detect:handle",
+    "annotate.onnx": "consumers.annotation.detect:handle",
+    "annotate.import": "consumers.annotation.importing:handle",
+    "dataset.task": "consumers.datasets.build:handle",
+    "dataset.archive": "consumers.datasets.archive:handle",
 }
 
 

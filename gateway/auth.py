@@ -63,9 +63,13 @@ class Callers:
             return tokens.find(connection, secret)
 
 
-async def require(request: Request, role: Role) -> Identity:
-    """The caller, who has this role. Raises a 401 problem for strangers and a 403 for those who may not."""
+async def require(request: Request, role: Role, key: str | None = None) -> Identity:
+    """The caller, who has this role. Raises a 401 problem for strangers and a 403 for those who may not.
+
+    `key` is a token that came in another way; it counts when there is no `Authorization`.
+    """
     name, secret = _credentials(request.headers.get("authorization", ""))
+    secret = secret or key
     if secret is None:
         raise Problem(401, "unauthenticated", "Send a token: `Authorization: Bearer <token>`.", headers=CHALLENGE)
     callers: Callers = request.app.state.callers

@@ -123,7 +123,7 @@ class Batch:
                 drafts.append(self._draft(place))
             except Problem as problem:
                 self._refuse(place, problem)
-        wanted = {draft.params[param] for draft in drafts for param in draft.kind.inputs}
+        wanted = {file for draft in drafts for _, file in draft.kind.references(draft.params)}
         files = await resolve_all(self._request, wanted) if wanted else {}
         return self._build(drafts, files)
 
@@ -138,7 +138,7 @@ class Batch:
         found = {reference: file for reference, file in files.items() if isinstance(file, str)}
         places, commands = [], []
         for draft in drafts:
-            missing = next((files[draft.params[p]] for p in draft.kind.inputs if draft.params[p] not in found), None)
+            missing = next((files[f] for _, f in draft.kind.references(draft.params) if f not in found), None)
             if isinstance(missing, Problem):
                 self._refuse(draft.place, missing)
                 continue

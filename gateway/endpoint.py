@@ -43,6 +43,8 @@ class Endpoint:
     """Other media types of the body: of NDJSON and of batches, the model of one item."""
     line: type[BaseModel] | None = None
     """What is answered to each item of such a body."""
+    key: Callable[[Request], Awaitable[str | None]] | None = None
+    """Where a token may be, beside the header: in a form of an old surface."""
 
     @property
     def summary(self) -> str:
@@ -60,7 +62,10 @@ class Endpoint:
             if b"%00" in request.scope["query_string"] or "\x00" in request.scope["path"]:
                 raise problems.Problem(400, "bad_character", "The address has a NUL in it.")
             if self.role is not None:
-                request.state.identity = await auth.require(request, self.role)
+                key = (
+                    await self.key(request) if self.key is not None and "authorization" not in request.headers else None
+                )
+                request.state.identity = await auth.require(request, self.role, key)
                 request.app.state.rates.take(request.state.identity.name)
             response = await self.handler(request)
         except Exception as error:

@@ -86,7 +86,7 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     kind, params = check(asked.kind, asked.params)
     admit(request.state.identity, kind, asked.vouched)
     given.pressure.check(kind.consumer)
-    files = {params[param]: await sha256_of(request, params[param]) for param in kind.inputs}
+    files = {file: await sha256_of(request, file) for _, file in kind.references(params)}
     who = caller(request)
     command = build(who, kind, params, asked, files, header)
     receipt = await given.outbox.submit(command, who.identity.live_jobs)
@@ -123,11 +123,11 @@ def build(
 ) -> Command:
     """The command for checked parameters, whose files have been found. `header` is the Idempotency-Key of a request."""
     terms = asked.terms
-    inputs = tuple([Input(param, files[params[param]]) for param in kind.inputs])
+    inputs = tuple([Input(param, files[file]) for param, file in kind.references(params)])
     return Command(
         id=terms.id or new_id(),
         kind=kind,
-        params=params | {i.param: i.sha256 for i in inputs} if inputs else params,
+        params=kind.resolved(params, files) if inputs else params,
         inputs=inputs,
         submitted_by=who.identity.name,
         via="http",

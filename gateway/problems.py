@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from infra import db, files, jobs, storage
+from infra import db, files, jobs, storage, uploads
 from infra.outbox import Overloaded
 
 log = structlog.get_logger()
@@ -87,6 +87,7 @@ TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (ValidationError, invalid),
     (HTTPException, _from_http),
     (files.InUseError, _in_use),
+    (uploads.Refusal, lambda error: Problem(error.status, error.code, error.detail, **error.extra)),
     (jobs.InputsGoneError, lambda _: Problem(409, "inputs_gone", "A file that the job reads is not there any more.")),
     (db.REFUSED, _refused),
     (db.UNSTORABLE, lambda _: Problem(400, "invalid_parameter", "A value is outside of what can be stored.")),

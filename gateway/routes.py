@@ -4,6 +4,7 @@ from gateway import (
     bulk,
     classifiers,
     contracts,
+    datasets,
     events,
     exports,
     files,
@@ -12,14 +13,26 @@ from gateway import (
     kinds,
     labelling_projects,
     parked,
+    projects,
     schedules,
+    tasks,
     webhooks,
 )
 from gateway.endpoint import Endpoint
-from gateway.legacy import analyses, labelforward
+from gateway.legacy import analyses, content, forms, labelforward
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
+from schemas.datasets import (
+    ArchiveRequest,
+    GroupPage,
+    GroupView,
+    ItemPage,
+    SplitRequest,
+    VersionPage,
+    VersionRequest,
+    VersionView,
+)
 from schemas.events import ChangePage
 from schemas.exports import ClassifierPage, ClassifierView, ExportPage, ExportTerms, ExportView
 from schemas.files import FilePage, FileView
@@ -39,6 +52,24 @@ from schemas.labelling import (
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
+from schemas.uploads import (
+    BoxesIn,
+    DetectorList,
+    DetectorRequest,
+    DetectorView,
+    FramePage,
+    FrameView,
+    ImportRequest,
+    ProjectPage,
+    ProjectRequest,
+    ProjectView,
+    TaskChange,
+    TaskPage,
+    TaskView,
+    UploadPage,
+    UploadRequest,
+    UploadView,
+)
 from schemas.webhooks import DeliveryPage, WebhookList, WebhookRequest, WebhookSecret, WebhookView
 
 JOB = "/v1/jobs/{job_id}"
@@ -53,6 +84,13 @@ MONITOR = "/api/monitor"
 TEXTS = "/api/texts"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
+PROJECT = "/v1/projects/{project_id}"
+UPLOAD = "/v1/uploads/{upload_id}"
+TASK = "/v1/tasks/{task_id}"
+DATASET = "/v1/datasets/{group}"
+VERSION = f"{DATASET}/versions/{{version}}"
+VERSION_ID = "/v1/dataset-versions/{version_id}"
+PROCESS = "/api/processContent"
 BYTES = "application/octet-stream"
 SSE = "text/event-stream"
 FORM = "multipart/form-data"
@@ -192,6 +230,80 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", f"{TEXTS}/text", labelforward.next_text, Role.READER, JSON, query=("project",), legacy=True),
     Endpoint("POST", f"{TEXTS}/text", labelforward.label_text, Role.PRODUCER, None, 201, body=FORM, legacy=True),
     Endpoint("GET", f"{TEXTS}/labels", labelforward.labels, Role.READER, JSON, query=("project",), legacy=True),
+    # From uploads to tasks.
+    Endpoint(
+        "POST",
+        "/v1/projects",
+        projects.create,
+        Role.PRODUCER,
+        ProjectView,
+        201,
+        body=ProjectRequest,
+        also={200: ProjectView},
+    ),
+    Endpoint("GET", "/v1/projects", projects.page, Role.READER, ProjectPage, query=PAGED),
+    Endpoint("GET", PROJECT, projects.get, Role.READER, ProjectView),
+    Endpoint("DELETE", PROJECT, projects.delete, Role.PRODUCER, None, 204),
+    Endpoint(
+        "POST",
+        f"{PROJECT}/uploads",
+        projects.upload,
+        Role.PRODUCER,
+        UploadView,
+        202,
+        body=UploadRequest,
+        also={201: UploadView},
+    ),
+    Endpoint("GET", f"{PROJECT}/uploads", projects.upload_page, Role.READER, UploadPage, query=PAGED),
+    Endpoint("GET", UPLOAD, projects.upload_get, Role.READER, UploadView),
+    Endpoint("DELETE", UPLOAD, projects.upload_delete, Role.PRODUCER, None, 204),
+    Endpoint("GET", "/v1/tasks", tasks.page, Role.READER, TaskPage, query=("project", "upload", "status", *PAGED)),
+    Endpoint("GET", TASK, tasks.get, Role.READER, TaskView),
+    Endpoint("PATCH", TASK, tasks.change, Role.PRODUCER, TaskView, body=TaskChange),
+    Endpoint("GET", f"{TASK}/frames", tasks.frames, Role.READER, FramePage, query=PAGED),
+    Endpoint("PUT", f"{TASK}/frames/{{frame}}/boxes", tasks.put_boxes, Role.PRODUCER, FrameView, body=BoxesIn),
+    Endpoint("POST", f"{TASK}/import", tasks.bring_in, Role.PRODUCER, JobView, 202, body=ImportRequest),
+    Endpoint("GET", "/v1/detectors", tasks.detectors, Role.READER, DetectorList),
+    Endpoint("PUT", "/v1/detectors/{name}", tasks.put_detector, Role.PRODUCER, DetectorView, body=DetectorRequest),
+    # From tasks to datasets.
+    Endpoint("GET", "/v1/datasets", datasets.page, Role.READER, GroupPage, query=PAGED),
+    Endpoint("GET", DATASET, datasets.get, Role.READER, GroupView),
+    Endpoint("POST", f"{DATASET}/versions", datasets.create, Role.PRODUCER, VersionView, 202, body=VersionRequest),
+    Endpoint("GET", f"{DATASET}/versions", datasets.version_page, Role.READER, VersionPage, query=PAGED),
+    Endpoint("GET", VERSION, datasets.version, Role.READER, VersionView),
+    Endpoint("DELETE", VERSION, datasets.delete, Role.PRODUCER, None, 204),
+    Endpoint("POST", f"{VERSION}/build", datasets.build, Role.PRODUCER, VersionView, 202),
+    Endpoint("PUT", f"{VERSION}/split", datasets.resplit, Role.PRODUCER, VersionView, body=SplitRequest),
+    Endpoint("POST", f"{VERSION}/archives", datasets.pack, Role.PRODUCER, VersionView, 202, body=ArchiveRequest),
+    Endpoint("GET", f"{VERSION}/archives/{{archive}}", datasets.archive, Role.READER, None, 307),
+    Endpoint("GET", f"{VERSION}/items", datasets.items, Role.READER, ItemPage, query=("split", "ttl", *PAGED)),
+    Endpoint("GET", VERSION_ID, datasets.version_by_id, Role.READER, VersionView),
+    Endpoint("POST", f"{VERSION_ID}/build", datasets.build_by_id, Role.PRODUCER, VersionView, 202),
+    # The content processor and the dataset builder, as their README shows them.
+    Endpoint("POST", PROCESS, content.process, Role.PRODUCER, JSON, 202, body=FORM, legacy=True, key=forms.auth_key),
+    Endpoint("GET", PROCESS, content.state, Role.READER, JSON, query=("upload_id",), legacy=True),
+    Endpoint(
+        "POST",
+        "/api/createDataSet",
+        content.create_dataset,
+        Role.PRODUCER,
+        JSON,
+        202,
+        body=FORM,
+        legacy=True,
+        key=forms.auth_key,
+    ),
+    Endpoint(
+        "POST",
+        "/api/editDataSet",
+        content.edit_dataset,
+        Role.PRODUCER,
+        JSON,
+        202,
+        body=FORM,
+        legacy=True,
+        key=forms.auth_key,
+    ),
     # For those who watch.
     Endpoint("GET", "/healthz", health.alive, None, JSON),
     Endpoint("GET", "/readyz", health.ready, None, JSON, query=("deep",)),

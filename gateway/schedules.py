@@ -55,11 +55,11 @@ async def delete(request: Request) -> Response:
 async def _checked(request: Request, wanted: ScheduleRequest) -> Schedule:
     kind, params = intake.check(wanted.kind, wanted.params)
     intake.admit(request.state.identity, kind)
-    files = {param: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
+    files = {file: (await resolve(request, file))["sha256"] for _, file in kind.references(params)}
     return Schedule(
         cron=Cron(wanted.cron, wanted.timezone),
         kind=kind.name,
-        params=params | files,
+        params=kind.resolved(params, files),
         priority=wanted.priority,
         overlap=wanted.overlap,
         enabled=wanted.enabled,

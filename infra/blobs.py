@@ -1,6 +1,7 @@
 """Content by its hash. A row is the only proof that an object counts; objects are erased after the rows have let go."""
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -30,3 +31,11 @@ def let_go(connection: Connection, hashes: Iterable[str]) -> None:
 def resolve(connection: Connection, prefix: str, limit: int = 3) -> Sequence[db.Row]:
     """The contents whose SHA-256 or SHA-1 begins with a hex prefix: uploads and outputs of succeeded jobs."""
     return db.rows(connection, "blobs.resolve", prefix=prefix.lower(), limit=limit)
+
+
+def release(connection: Connection, keepers: Iterable[str], jobs: Iterable[UUID] = ()) -> None:
+    """These keepers need nothing any more, and what these jobs made goes with them; erase what nobody else names."""
+    names, ids = list(keepers), list(jobs)
+    gone = [row["sha256"] for row in db.rows(connection, "blobs.unkeep", keepers=names)]
+    gone += [row["sha256"] for row in db.rows(connection, "blobs.drop_outputs", jobs=ids)]
+    let_go(connection, gone)

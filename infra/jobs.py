@@ -72,7 +72,7 @@ def retry_all(connection: Connection, locked: Sequence[db.Row]) -> set[UUID]:
 
     Returns the ids of those that were queued: the inputs of the others are gone.
     """
-    needed = {row["id"]: {row["params"][name] for name in KINDS[row["kind"]].inputs} for row in locked}
+    needed = {row["id"]: {file for _, file in KINDS[row["kind"]].references(row["params"])} for row in locked}
     hashes = sorted({sha256 for each in needed.values() for sha256 in each})
     there = {row["sha256"] for row in db.rows(connection, "submission.lock_inputs", hashes=hashes)}
     able = {row["id"]: KINDS[row["kind"]].limits.attempts for row in locked if needed[row["id"]] <= there}

@@ -94,6 +94,11 @@ class Outbox:
         """Commit commands in a transaction of their own; an answer for each. Raises Overloaded."""
         return await self._queue(self._groups, [Order(command, live_jobs) for command in commands])
 
+    def publish(self, made: Sequence[tuple[Command, Receipt]]) -> None:
+        """Publish jobs that the caller has committed, with rows of its own. Call it on the loop."""
+        orders = [Order(command, None) for command, _ in made]
+        self._announce(orders, [receipt for _, receipt in made], self._sending.ready)
+
     def _queue(self, queue: deque[_Waiting], orders: Sequence[Order]) -> asyncio.Future[Sequence[Answer]]:
         if self._closing or self._number >= self._limit:
             raise Overloaded

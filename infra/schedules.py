@@ -136,7 +136,7 @@ def _command(row: db.Row) -> Command:
         id=new_id(),
         kind=kind,
         params=params,
-        inputs=tuple(Input(name, params[name]) for name in kind.inputs),
+        inputs=tuple(Input(name, file) for name, file in kind.references(params)),
         submitted_by=f"schedule:{row['name']}",
         via="schedule",
         idempotency_key=f"{row['name']}@{row['next_at'].isoformat()}",

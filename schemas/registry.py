@@ -1,16 +1,19 @@
 """The one registry of kinds: what can be asked for, by whom it is done, and within which limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from schemas.analyses import Sleep
 from schemas.bulk import Bulk
+from schemas.datasets import DatasetArchive, DatasetTask
+from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
 from schemas.echo import Echo
 from schemas.exports import ExportLabels, TrainClassifier, export_key, export_of_text
 from schemas.fields import Strict
 from schemas.splitting import SplitVideo
+from schemas.uploads import SplitImages
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 LiveKey = Callable[[dict[str, Any]], str]
@@ -79,6 +82,22 @@ class Kind:
     def __post_init__(self) -> None:
         assert len(self.upgrades) == self.version - 1, f"{self.name} needs an upgrade from each of its versions"
 
+    def references(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The files that these parameters name, each with its parameter, in order. A parameter may hold several."""
+        return [(name, file) for name in self.inputs for file in _listed(params[name])]
+
+    def resolved(self, params: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+        """The parameters with every file as `files` has it."""
+        found = {
+            name: [files[file] for file in params[name]] if isinstance(params[name], list) else files[params[name]]
+            for name in self.inputs
+        }
+        return params | found
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -128,6 +147,49 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.EXPORTER,
             summary="Train a classifier on what people have labelled.",
             guarded=True,
+        ),
+        # From frames to datasets.
+        Kind(
+            name="split.images",
+            params=SplitImages,
+            consumer=Consumer.SPLITTER,
+            summary="Cut a set of images into tasks of equal size.",
+            inputs=("images",),
+        ),
+        Kind(
+            name="annotate.task",
+            params=AnnotateTask,
+            consumer=Consumer.SPLITTER,
+            summary="Find boxes on the frames of a task with the built-in detector.",
+            inputs=("video",),
+        ),
+        Kind(
+            name="annotate.onnx",
+            params=AnnotateOnnx,
+            consumer=Consumer.SPLITTER,
+            summary="Find boxes on the frames of a task with a model.",
+            inputs=("video", "model"),
+        ),
+        Kind(
+            name="annotate.import",
+            params=ImportAnnotations,
+            consumer=Consumer.SPLITTER,
+            summary="Read the annotations of a task from a file.",
+            inputs=("file",),
+        ),
+        Kind(
+            name="dataset.task",
+            params=DatasetTask,
+            consumer=Consumer.SPLITTER,
+            summary="Build one task of a dataset version.",
+            limits=Limits(attempts=3),
+        ),
+        Kind(
+            name="dataset.archive",
+            params=DatasetArchive,
+            consumer=Consumer.SPLITTER,
+            summary="Pack a dataset version into an archive.",
+            limits=Limits(attempts=3),
         ),
     )
 }

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from consumers.artifacts import Artifact
 from consumers.outcome import Done, Fail, Later, Outcome, Skip
 from consumers.runtime import offspring
-from infra import claims, holds
+from infra import claims, effects, holds
 from infra.claims import Claim
 from infra.steps import StoredObject
 from schemas.states import JobState
@@ -47,6 +47,8 @@ def settle(connection: Connection, claim: Claim, ending: Ending) -> Settled:
         return Settled(None)
     follow = ending.jobs if isinstance(ending, Done) and state == JobState.SUCCEEDED else ()
     made = offspring.make(connection, claim, follow)
+    if state == JobState.SUCCEEDED:
+        made += effects.apply(connection, claim)
     let_in = 0
     if claim.counted:
         let_in = holds.let_next_in(connection, claim.kind, claim.concurrency_key, claim.crowded)

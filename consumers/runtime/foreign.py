@@ -69,8 +69,10 @@ def read(delivery: Delivery, work: Mapping[str, Work]) -> Command:
 
 def resolve(connection: Connection, command: Command) -> Command:
     """The command with its files found: full SHA-256s. Raises Unresolved."""
-    inputs = tuple(Input(param, _find(connection, command.params[param])) for param in command.kind.inputs)
-    return replace(command, inputs=inputs, params=command.params | {i.param: i.sha256 for i in inputs})
+    named = command.kind.references(command.params)
+    files = {file: _find(connection, file) for _, file in named}
+    inputs = tuple(Input(param, files[file]) for param, file in named)
+    return replace(command, inputs=inputs, params=command.kind.resolved(command.params, files))
 
 
 def submitter_of(delivery: Delivery) -> str:

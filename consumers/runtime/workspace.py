@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -120,6 +120,17 @@ class StoredWorkspace:
         kept = _patiently(self._checkpoints)
         return [Step(c.name, c.ordinal, c.record, tuple(Artifact(**vars(o)) for o in c.objects)) for c in kept]
 
+    def ask(self, question: str) -> list[dict[str, Any]]:
+        """Rows about the thing that the job's parameters name."""
+        return _patiently(lambda: self._ask(question))
+
+    def kept(self, sha256: str) -> bytes:
+        """A content that is kept for the thing that the job names. Raises Rejected for any other."""
+        found = _patiently(lambda: self._ask("kept", sha256=sha256))
+        if not found:
+            raise Rejected("unknown_file", "Nothing that the job is about has such a content.")
+        return _patiently(lambda: self._storage.read(found[0]["object_key"], sha256))
+
     def act(self, wanted: Bulk, limit: int) -> Step | None:
         """Deal with the next jobs of a bulk action. Raises Fenced."""
         try:
@@ -164,6 +175,10 @@ class StoredWorkspace:
     def _find_input(self, sha256: str) -> db.Row | None:
         with translated(), self._engine.begin() as connection:
             return claims.input_of(connection, self._claim, sha256)
+
+    def _ask(self, question: str, **values: Any) -> list[dict[str, Any]]:
+        with translated(), self._engine.begin() as connection:
+            return [dict(row) for row in db.rows(connection, f"questions.{question}", id=self._claim.id, **values)]
 
     def _act(self, wanted: Bulk, limit: int) -> Checkpoint | None:
         with translated(), self._engine.begin() as connection:

@@ -29,6 +29,23 @@ async def fields(request: Request) -> dict[str, Any]:
     return values
 
 
+async def kept(request: Request) -> dict[str, Any]:
+    """The fields, read once for whoever asks."""
+    if not hasattr(request.state, "fields"):
+        request.state.fields = await fields(request)
+    given: dict[str, Any] = request.state.fields
+    return given
+
+
+async def auth_key(request: Request) -> str | None:
+    """The token in the field `auth_key`; None when it is not there."""
+    try:
+        given = (await kept(request)).get("auth_key")
+    except Problem:
+        return None  # whoever has no token is told only that
+    return given if isinstance(given, str) and given else None
+
+
 def required(values: dict[str, Any], field: str) -> Any:
     """A field that must be there and not empty."""
     if values.get(field) in (None, ""):

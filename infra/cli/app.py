@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import dead, files, jobs, kinds, operate, schedules, webhooks
+from infra.cli import datasets, dead, files, jobs, kinds, operate, schedules, webhooks
 from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Reelmill: datasets out of media. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, "
     "6 job failed, 7 timeout.",
 )
+app.add_typer(datasets.app, name="dataset")
 app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")

@@ -20,13 +20,14 @@ on conflict do nothing
 select sha256 from blobs where sha256 = any(cast(:sha256 as text[])) order by sha256 for update
 
 -- name: let_go
--- Erase the blobs that neither a file nor an output names any more. The object goes later, by the relay.
+-- Erase the blobs that neither a file, an output nor a keeper names any more. The object goes later, by the relay.
 with gone as (
     update blobs set object_key = null, erased_at = now()
     from blobs as old
     where blobs.sha256 = old.sha256 and blobs.sha256 = any(cast(:sha256 as text[])) and old.object_key is not null
         and not exists (select from files where files.sha256 = blobs.sha256)
         and not exists (select from job_outputs where job_outputs.sha256 = blobs.sha256)
+        and not exists (select from blob_keepers where blob_keepers.sha256 = blobs.sha256)
         and not exists (
             select from job_inputs join jobs on jobs.id = job_id
             where job_inputs.sha256 = blobs.sha256 and jobs.finished_at is null
@@ -38,7 +39,7 @@ insert into erasures (object_key) select object_key from gone on conflict do not
 -- name: resolve
 -- Three rows are enough to know that a prefix is ambiguous; both hashes count.
 select b.sha256, b.sha1, b.size, b.object_key, b.created_at,
-    coalesce(f.name, o.name, b.sha1) as name, coalesce(f.content_type, o.content_type) as content_type,
+    coalesce(f.name, o.name, b.sha1) as name, coalesce(f.content_type, o.content_type, 'application/octet-stream') as content_type,
     f.sha256 is not null as uploaded
 from (
     select sha256 from blobs where sha256 >= :prefix and sha256 < :prefix || 'g'
@@ -51,7 +52,10 @@ left join lateral (
     select job_outputs.name, job_outputs.content_type from job_outputs join jobs on jobs.id = job_id
     where job_outputs.sha256 = b.sha256 and jobs.state = 'succeeded' order by job_id limit 1
 ) as o on true
-where b.object_key is not null and (f.sha256 is not null or o.name is not null)
+where b.object_key is not null and (
+    f.sha256 is not null or o.name is not null
+    or exists (select from blob_keepers where blob_keepers.sha256 = b.sha256)
+)
 order by b.sha256
 limit :limit
 
@@ -81,3 +85,9 @@ where not exists (select from blobs where blobs.object_key = found.object_key)
                 then cast(split_part(found.object_key, '/', 2) as uuid)
             end
     )
+
+-- name: unkeep
+delete from blob_keepers where keeper = any(cast(:keepers as text[])) returning sha256
+
+-- name: drop_outputs
+delete from job_outputs where job_id = any(cast(:jobs as uuid[])) returning sha256

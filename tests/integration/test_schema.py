@@ -9,9 +9,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from infra import db
+from infra import annotation_tables, db, labelling_tables
 from infra.migrate import migrate
-from infra.tables_labelling import metadata
+from infra.tables import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState
 
 NEW_JOB = text(
@@ -30,6 +30,8 @@ def test_migrations_make_what_the_models_say(database: Engine) -> None:
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
+    for table in (annotation_tables.tasks, labelling_tables.datapoints):
+        assert table.metadata is metadata
 
 
 def test_migrating_twice_and_at_once_is_safe(database_url: str) -> None:

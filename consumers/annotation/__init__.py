@@ -1,0 +1,1 @@
+"""Annotation of tasks: by detectors, and from what other tools have written."""

@@ -1,0 +1,95 @@
+"""`dataset.archive`: a dataset version, or some pictures of it, in one zip archive.
+
+Written as a stream into the work folder, some pictures ahead of the writer; ZIP64 where it grows large. The same
+version gives the same bytes.
+"""
+
+import random
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from consumers.datasets import labels
+from consumers.datasets.formats import FORMATS, Member, Picture
+from consumers.outcome import Done, JobError, Rejected
+from consumers.ports import Curation
+from schemas.datasets import SPLITS, DatasetArchive
+
+AHEAD = 16
+ZIP = "application/zip"
+MOMENT = (1980, 1, 1, 0, 0, 0)
+Row = dict[str, Any]
+
+
+def handle(params: DatasetArchive, workspace: Curation) -> Done:
+    """Pack it. Raises Rejected(`version_gone`), and JobError(`not_built`) while a task of it is not built."""
+    found = workspace.ask("version")
+    rows = workspace.ask("archive_items")
+    if not found or not rows:
+        raise Rejected("version_gone", "The dataset version has been deleted.")
+    if not all(row["built"] for row in rows):
+        raise JobError("not_built", "A task of the dataset version is not built yet.")
+    chosen = rows if params.sample is None else _sample(rows, params.sample)
+    name = f"{params.format}.zip" if params.sample is None else f"{params.format}-sample.zip"
+    path = workspace.scratch / name
+    writer = _whole if params.sample is None else _flat
+    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+        for count, (member, data) in enumerate(writer(params, workspace, found[0], chosen)):
+            info = zipfile.ZipInfo(member, MOMENT)
+            # JPEG is as small as it gets.
+            info.compress_type = zipfile.ZIP_STORED if member.endswith(".jpg") else zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+            workspace.progress(min(99.0, 50 * count / len(chosen)))
+    artifact = workspace.store(name, path, ZIP)
+    objects = sum(len(row["objects"]) for row in chosen)
+    return Done({"pictures": len(chosen), "objects": objects, "format": params.format}, (artifact,))
+
+
+def _whole(params: DatasetArchive, workspace: Curation, version: Row, rows: Sequence[Row]) -> Iterator[Member]:
+    """All members of the format."""
+    form = FORMATS[params.format](version["classes"])
+    for row, data in _pictures(workspace, rows):
+        picture = Picture(row["split"], _name(row), row["width"], row["height"], row["objects"])
+        yield form.place(picture), data
+        yield from form.picture(picture)
+    yield from form.finish()
+
+
+def _flat(_: DatasetArchive, workspace: Curation, version: Row, rows: Sequence[Row]) -> Iterator[Member]:
+    """A sample for people to look at: pictures with their label texts, and the names of the classes."""
+    for row, data in _pictures(workspace, rows):
+        frame = f"{row['augmentation']}_{row['frame']}" if row["augmentation"] else row["frame"]
+        stem = f"dataset_{version['group_name']}_{row['task_id']}_{row['frame']}_{frame}"
+        yield f"{stem}.jpg", data
+        yield f"{stem}.txt", labels.text(row["objects"], row["width"], row["height"])
+    yield "classes.txt", "".join(f"{name}\n" for name in version["classes"]).encode()
+
+
+def _pictures(workspace: Curation, rows: Sequence[Row]) -> Iterator[tuple[Row, bytes]]:
+    """Rows with the bytes of their pictures, fetched a few ahead."""
+    waiting = iter(rows)
+    with ThreadPoolExecutor(8, thread_name_prefix="fetch") as pool:
+        fetched = [(row, pool.submit(workspace.kept, row["image"])) for row in islice(waiting, AHEAD)]
+        while fetched:
+            row, future = fetched.pop(0)
+            data = future.result()
+            fetched += [(each, pool.submit(workspace.kept, each["image"])) for each in islice(waiting, 1)]
+            yield row, data
+
+
+def _sample(rows: Sequence[Row], most: int) -> list[Row]:
+    """Some pictures of each split, the same every time."""
+    chosen: list[Row] = []
+    for split in SPLITS:
+        part = [row for row in rows if row["split"] == split]
+        picked = random.Random(split).sample(range(len(part)), min(most, len(part)))  # noqa: S311 - reproducible
+        chosen += [part[place] for place in sorted(picked)]
+    return chosen
+
+
+def _name(row: Row) -> str:
+    """Unique in the dataset: two tasks may have one name."""
+    stem = f"{str(row['task_id'])[:13]}-{row['frame']:06d}"
+    return f"{stem}-{row['augmentation']}" if row["augmentation"] else stem

@@ -1,0 +1,200 @@
+"""Trouble on the way from uploads to datasets: kills, poison, repeats, and how it is told while it goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pika
+import pytest
+from sqlalchemy import text
+
+from infra import db
+from infra.cli.exits import Exit
+from infra.settings import Settings
+from infra.storage import Storage
+from tests.gallery import Studio, packed, squares
+from tests.system import System, until
+
+
+@pytest.fixture(scope="module")
+def studio(shared: System) -> Studio:
+    shared.start("gateway", "relay", "splitter", REELMILL_SLOTS="2")
+    return Studio(shared)
+
+
+def reelmill(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person's shell would, without a terminal."""
+    ours = {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token}
+    return subprocess.run(
+        [sys.executable, "-c", "from infra.cli.app import main; main()", *arguments],
+        env=os.environ | ours,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.row("S3-11", "S3-41", "S3-43", "S3-50", "S3-52", "S3-10")
+def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp_path: Path) -> None:
+    system = studio.system
+    file = system.upload(squares(tmp_path / "long.mp4", frames=900), "long.mp4")
+    asked = {"file": file, "rate": 10, "frames_per_task": 60}
+    calm, rough = studio.project("calm"), studio.project("rough")
+    studio.upload(calm, **asked)
+    upload = system.http.post(f"/v1/projects/{rough}/uploads", json=asked).json()
+    job = upload["job_id"]
+    told: list[tuple[float, int, int]] = []
+
+    def look() -> dict[str, Any]:
+        there = studio.tasks(rough)
+        view = studio.get(f"/v1/uploads/{upload['id']}")
+        told.append((view["progress"], view["task_count"], view["status"]))
+        assert not there or view["status"] == 1
+        return view
+
+    until(lambda: look()["task_count"] >= 4, "some tasks are there")
+    for name in ("splitter", "relay"):
+        system.kill(name)
+    kept = look()["task_count"]
+    # The same message again, as a broker may deliver it, and a consumer that takes it up.
+    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+        body = json.dumps(system.job(job)["params"]).encode()
+        for _ in range(3):
+            properties = pika.BasicProperties(message_id=job, type="split.video", delivery_mode=2)
+            connection.channel().basic_publish("reelmill.jobs", "split.video", body, properties)
+    system.kill("gateway")
+    system.start("relay", "splitter", "gateway", REELMILL_SLOTS="2")
+    until(lambda: look()["status"] == 1, "the upload is completed")
+    assert kept >= 4
+    percents = [percent for percent, _, _ in told]
+    assert percents == sorted(percents)
+    assert all((percent == 100) == (status == 1) for percent, _, status in told)
+    assert told[-1] == (100, 15, 1)
+    mine, theirs = (
+        [
+            (task["name"], task["video"], [(f["image"], f["thumbnail"]) for f in studio.frames(task["id"])])
+            for task in studio.tasks(project)
+        ]
+        for project in (calm, rough)
+    )
+    assert mine == theirs
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.connect() as connection:
+        attempts = connection.execute(text("select name, token from job_steps where job_id = :job"), {"job": job}).all()
+    engine.dispose()
+    assert sum(token == min(row.token for row in attempts) for _, token in attempts) >= kept
+    facts = studio.get(f"/v1/jobs/{job}/events")["events"]
+    progress = [fact["data"]["progress"] for fact in facts if fact["data"].get("progress") is not None]
+    assert progress == sorted(progress)
+    assert [fact["type"] for fact in facts].count("job.split.video.succeeded") == 1
+
+
+@pytest.mark.row("S3-23", "S3-36", "S3-42", "S3-44")
+def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studio, tmp_path: Path) -> None:
+    system = studio.system
+    project = studio.project("poison")
+    file = system.upload(squares(tmp_path / "poison.mp4", blue=150), "poison.mp4")
+    studio.upload(project, file=file, rate=10, frames_per_task=5)
+    tasks = studio.tasks(project)
+    for task in tasks:
+        studio.accept(task["id"])
+    image = studio.frames(tasks[2]["id"])[0]["image"]
+    good = studio.content(image)
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.connect() as connection:
+        key = connection.execute(text("select object_key from blobs where sha256 = :of"), {"of": image}).scalar_one()
+    engine.dispose()
+    values = {name.removeprefix("REELMILL_").lower(): value for name, value in system.environment.items()}
+    storage = Storage(Settings.model_validate({k: v for k, v in values.items() if k in Settings.model_fields}))
+    storage.put_bytes(key, b"poison", "image/jpeg")
+    body = {
+        "projects": [project],
+        "augmentations": [{"type": "grayscale", "percent": 100}],
+        "build": False,
+        "split": {"by_video": False},
+    }
+    made = system.http.post("/v1/datasets/poison/versions", json=body).json()
+    failed = reelmill(system, "dataset", "build", "-v", made["id"], "--json")
+    assert failed.returncode == Exit.FAILED, failed.stderr
+    view = json.loads(failed.stdout)
+    assert (view["state"], view["is_error"], view["progress"]) == ("failed", True, 83.3)
+    assert view["tasks"] == {"complete": 5, "failed": 1, "pending": 0}
+    assert [task["state"] for task in view["task_list"]].count("failed") == 1
+    # Nobody waited for it.
+    ended: dict[str, list[str]] = {task["state"]: [] for task in view["task_list"]}
+    for task in view["task_list"]:
+        ended[task["state"]].append(system.job(task["job_id"])["finished_at"])
+    assert max(ended["complete"]) < min(ended["failed"])
+    [error] = view["errors"]
+    assert error.startswith(f"{tasks[2]['name']}: ")
+    here = f"/v1/datasets/poison/versions/{view['version']}"
+    assert studio.get(here)["state"] == studio.get(here)["state"] == "failed"
+    assert studio.http.get("/v1/datasets/poison/versions/latest").status_code == 404
+    storage.put_bytes(key, good, "image/jpeg")
+    cured = reelmill(system, "dataset", "build", "-v", made["id"], "--json")
+    assert cured.returncode == Exit.OK, cured.stderr + cured.stdout
+    view = json.loads(cured.stdout)
+    assert (view["state"], view["progress"]) == ("complete", 100)
+    assert view["archives"][0]["state"] == "succeeded"
+    saved = reelmill(system, "dataset", "get", "poison", "--to", str(tmp_path))
+    assert saved.returncode == Exit.OK, saved.stderr
+    assert (tmp_path / f"poison-{view['version']}-yolo.zip").stat().st_size == view["archives"][0]["size"]
+    assert reelmill(system, "dataset", "build", "-v", "00000000-0000-7000-8000-000000000000").returncode == 3
+    assert view["id"] in reelmill(system, "dataset", "list", "poison", "--json").stdout
+
+
+def cvat(*boxes: tuple[int, str, float, float, float, float]) -> bytes:
+    images = "".join(
+        f'<image id="{frame}" name="{frame}.jpg" width="640" height="480"><box label="{label}" xtl="{left}"'
+        f' ytl="{top}" xbr="{right}" ybr="{bottom}"><attribute name="pose">up</attribute></box></image>'
+        for frame, label, left, top, right, bottom in boxes
+    )
+    return f'<?xml version="1.0"?><annotations><version>1.1</version>{images}</annotations>'.encode()
+
+
+COCO = {
+    "images": [{"id": 7, "file_name": "frame_000002.jpg", "width": 640, "height": 480}],
+    "categories": [{"id": 3, "name": "cat"}],
+    "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [20, 40, 60, 80]}],
+}
+YOLO = {"classes.txt": b"dog\ncat\n", "labels/frame_000002.txt": b"1 0.078125 0.16666667 0.09375 0.16666667\n"}
+
+
+def test_annotations_that_were_made_elsewhere_come_in(studio: Studio, tmp_path: Path) -> None:
+    system = studio.system
+    project = studio.project("imports")
+    file = system.upload(squares(tmp_path / "import.mp4", blue=180), "import.mp4")
+    studio.upload(project, file=file, rate=10, frames_per_task=10, request_type=1, annotation_version=1)
+    tasks = studio.tasks(project)
+    files: tuple[tuple[str, bytes, dict[str, str]], ...] = (
+        ("coco", json.dumps(COCO).encode(), {}),
+        ("yolo", packed(YOLO), {}),
+        ("cvat", cvat((1, "cat", 20, 40, 80, 120)), {"pose": "up"}),
+    )
+    for task, (form, content, attributes) in zip(tasks, files, strict=True):
+        body = {"file": system.upload(content), "format": form}
+        answer = system.http.post(f"/v1/tasks/{task['id']}/import", json=body)
+        assert answer.status_code == 202, answer.text
+        done = system.until_state(answer.json()["id"], "succeeded", "failed")
+        assert done["state"] == "succeeded", done["error"]
+        first, second = studio.frames(task["id"])[:2]
+        [box] = second["boxes"]
+        place = [round(box[side], 4) for side in ("x", "y", "width", "height")]
+        assert (box["label"], place, box["attributes"]) == ("cat", [10, 20, 30, 40], attributes)
+        assert box["human"]
+        assert not first["boxes"][0]["human"]
+    for form, content in (
+        ("coco", b"[]"),
+        ("yolo", b"PK"),
+        ("cvat", b'<!DOCTYPE x [<!ENTITY a "b">]><annotations/>'),
+        ("cvat", cvat((1, "cat", 20, 40, float("nan"), 120)).replace(b"1.jpg", b"") + b"<"),
+        ("yolo", packed({"classes.txt": b"a", "1.txt": b"5 nan 0 0 1"})),
+    ):
+        body = {"file": system.upload(content), "format": form}
+        job = system.http.post(f"/v1/tasks/{tasks[0]['id']}/import", json=body).json()["id"]
+        done = system.until_state(job, "succeeded", "failed")
+        assert (done["state"], done["error"]["code"]) == ("failed", "unreadable_annotations")
