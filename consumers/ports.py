@@ -1,10 +1,28 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from consumers.artifacts import Artifact, Step
 from schemas.bulk import Bulk
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model. `digest` stands for all that makes it what it is; `folder` has its files, if it has any."""
+
+    name: str
+    version: int
+    kind: str
+    digest: str
+    details: dict[str, Any]
+    folder: Path | None = None
+
+    @property
+    def reference(self) -> str:
+        """What names this very version."""
+        return f"{self.name}@{self.version}"
 
 
 class Workspace(Protocol):
@@ -44,3 +62,25 @@ class Workspace(Protocol):
 
     def progress(self, percent: float) -> None:
         """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""
+
+
+class AnalysisWorkspace(Workspace, Protocol):
+    """What analyses with models may ask for besides."""
+
+    def reuse(self, name: str, ordinal: int, folder: str) -> Step | None:
+        """Take a step of that name over from a job that has succeeded, as a step of this one, committed.
+
+        Its artifacts get names below `folder`, empty or with a slash at its end. None when no job has done it. The name
+        begins with `stage:` and says all that the step depends on; the record has the number of its `artifacts`.
+        Raises Fenced.
+        """
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """The bytes of an artifact of this job, in scratch, checksum verified."""
+
+    def model(self, reference: str) -> Model:
+        """A registered model, unpacked. Raises Rejected(`unknown_model`)."""
+
+    @property
+    def device(self) -> str:
+        """What networks run on: `cpu`, `cuda:0`, ..."""

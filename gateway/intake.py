@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from gateway import models
 from gateway.problems import Problem, invalid
 from gateway.references import resolve
 from gateway.services import services
@@ -81,6 +82,7 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     given = services(request)
     kind, params = check(asked.kind, asked.params)
     given.pressure.check(kind.consumer)
+    params = await models.pinned(request, kind.name, params)
     files = {params[param]: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
     who = caller(request)
     command = build(who, kind, params, asked, files, header)

@@ -1,6 +1,6 @@
 """Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out."""
 
-from gateway import bulk, contracts, events, files, health, jobs, kinds, parked, schedules, webhooks
+from gateway import bulk, contracts, events, files, health, jobs, kinds, models, parked, schedules, webhooks
 from gateway.endpoint import Endpoint
 from gateway.legacy import analyses
 from gateway.legacy import files as legacy_files
@@ -11,6 +11,7 @@ from schemas.files import FilePage, FileView
 from schemas.jobs import JobPage, JobRequest, JobView, OutputPage, Timeline
 from schemas.kinds import KindLimits, KindList, KindView
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
+from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
 from schemas.webhooks import DeliveryPage, WebhookList, WebhookRequest, WebhookSecret, WebhookView
@@ -20,6 +21,7 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
+MODELS = "/v1/models"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 BYTES = "application/octet-stream"
@@ -74,6 +76,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
     Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
+    Endpoint(
+        "POST",
+        MODELS,
+        models.create,
+        Role.PRODUCER,
+        ModelView,
+        201,
+        body=ModelRequest,
+        also={200: ModelView},
+        query=("name",),
+    ),
+    Endpoint("GET", MODELS, models.page, Role.READER, ModelPage, query=PAGED),
+    Endpoint("GET", f"{MODELS}/{{model}}", models.get, Role.READER, ModelView),
+    Endpoint("GET", f"{MODELS}/{{model}}/versions", models.versions, Role.READER, ModelVersions),
+    Endpoint("DELETE", f"{MODELS}/{{model}}", models.delete, Role.PRODUCER, None, 204),
     Endpoint("GET", PARKED, parked.page, Role.READER, ParkedPage, query=CAUSES),
     Endpoint("GET", f"{PARKED}/groups", parked.groups, Role.READER, ParkedGroups, query=PAGED),
     Endpoint("POST", f"{PARKED}/replay", parked.replay_all, Role.ADMIN, ParkedReport, body=ParkedSelection),

@@ -5,7 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake
+from gateway import intake, models
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.problems import Problem
 from gateway.references import resolve
@@ -54,6 +54,7 @@ async def delete(request: Request) -> Response:
 
 async def _checked(request: Request, wanted: ScheduleRequest) -> Schedule:
     kind, params = intake.check(wanted.kind, wanted.params)
+    await models.pinned(request, kind.name, params)  # it must fit; each job takes the newest when its time comes
     files = {param: (await resolve(request, params[param]))["sha256"] for param in kind.inputs}
     return Schedule(
         cron=Cron(wanted.cron, wanted.timezone),

@@ -2,7 +2,10 @@
 
 from alembic import context
 
+from infra import model_tables
 from infra.tables import metadata
+
+TABLES = (model_tables,)  # each adds its own to the metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=True
