@@ -15,7 +15,6 @@ from consumers.analyzer.footage import Picture
 
 ENGINE = "opencv spots 1"
 EIGHT = 8
-#: Sums over whole pixels are done in pieces of the picture around the region, never on a copy of all of it.
 NOTHING = (np.nan, np.nan, 0.0)
 
 
@@ -26,7 +25,7 @@ def find(points: list[dict[str, Any]], pictures: Iterable[Picture]) -> NDArray[n
 
 
 def _spot(picture: Picture, point: dict[str, Any]) -> tuple[float, float, float]:
-    closeness = _closeness(picture, point)
+    closeness, (left, top) = _closeness(picture, point)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((closeness > 0).astype(np.uint8), connectivity=EIGHT)
     if count < 2:
         return NOTHING
@@ -41,17 +40,22 @@ def _spot(picture: Picture, point: dict[str, Any]) -> tuple[float, float, float]
     rows, columns = weights.sum(axis=1), weights.sum(axis=0)
     across = float(columns @ np.arange(width)) / total
     down = float(rows @ np.arange(height)) / total
-    return x + across, y + down, float(areas[best] / areas.sum())
+    return left + x + across, top + y + down, float(areas[best] / areas.sum())
 
 
-def _closeness(picture: Picture, point: dict[str, Any]) -> NDArray[np.float32]:
-    """For each pixel, how well it matches: above 0 when it does."""
-    pixels = picture.astype(np.float32)
+def _closeness(picture: Picture, point: dict[str, Any]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """For each pixel of the part that may match, how well it does: above 0 when it does. And the part's corner."""
     tolerance = float(point["tolerance"])
     if point["colour"] is None:
         usual = np.median(picture.reshape(-1, 3), axis=0).astype(np.float32)
-        away: NDArray[np.float32] = np.linalg.norm(pixels - usual, axis=2) - tolerance
-        return np.maximum(away, 0)
+        away: NDArray[np.float32] = np.linalg.norm(picture - usual, axis=2) - tolerance
+        return np.maximum(away, 0), (0, 0)
     wanted = np.array(point["colour"][::-1], np.float32)
-    near: NDArray[np.float32] = 1 - np.linalg.norm(pixels - wanted, axis=2) / tolerance
-    return np.maximum(near, 0)
+    # A look at each colour by itself is quick, and leaves little to measure.
+    low, high = np.clip(wanted - tolerance, 0, 255), np.clip(wanted + tolerance, 0, 255)
+    left, top, width, height = cv2.boundingRect(cv2.inRange(picture, low, high))
+    part = picture[top : top + height, left : left + width].astype(np.float32)
+    near: NDArray[np.float32] = 1 - np.linalg.norm(part - wanted, axis=2) / tolerance
+    if not near.size:
+        near = np.zeros((1, 1), np.float32)
+    return np.maximum(near, 0), (left, top)

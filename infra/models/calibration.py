@@ -23,12 +23,21 @@ STEREO = "camera_matrix/stereo_params.pickle"
 LARGEST = 1024 * 1024
 CAMERAS = 2
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
+
+
+def _of_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> Any:
+    """An array of numbers over bytes, as protocol 5 has it. Arrays of objects are refused by numpy."""
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
 #: All that a pickled array of numbers refers to, under the names that numpy 1 and 2 write.
 KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy.core.numeric", "_frombuffer"): _of_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _of_buffer,
     ("_codecs", "encode"): lambda text, encoding: text.encode(encoding) if encoding == "latin1" else b"",
 }
 

@@ -98,7 +98,7 @@ def _points(pose: dict[str, Any]) -> list[str]:
 def _safe(pose: dict[str, Any]) -> None:
     """Refuse what would run code or fetch something when the network is built."""
     runner = documents.field(pose, "runner", dict, {})
-    if runner.get("load_weights_only", True) is not True:
+    if runner.get("load_weights_only") not in {None, True}:
         raise Unusable("unsafe_model", "The model asks for its snapshot to be unpickled without protection.")
     backbone = documents.field(pose, "model.backbone", dict, {})
     name = backbone.get("model_name", "none")
@@ -110,6 +110,7 @@ def _scorer(project: dict[str, Any], pose: dict[str, Any], config: str, snapshot
     """The name in the first line of results, as DeepLabCut has it."""
     net = "".join(part.capitalize() for part in str(pose.get("net_type", "net")).split("_"))
     shuffle = re.search(r"shuffle(\d+)", config)
-    snap = PurePosixPath(snapshot).stem.replace("snapshot-", "")
+    best, epoch = _order(PurePosixPath(snapshot))
+    snap = f"best-{epoch}" if best else str(epoch)
     text = f"DLC_{net}_{project.get('Task')}{project.get('date')}shuffle{shuffle[1] if shuffle else 1}_snapshot_{snap}"
     return re.sub(r"[^A-Za-z0-9_.-]", "", text)[:200]
