@@ -17,13 +17,17 @@ def straightened(camera: Camera, pixels: Points, undistort: bool) -> Points:
     if camera.matrix is None or not len(pixels):
         return pixels
     bent = camera.distortion if undistort and camera.distortion is not None else [0.0] * 4
-    turn = np.array(camera.rectification, float) if camera.rectification is not None else np.eye(3)
+    lens = np.array(camera.matrix, float)
+    # A rectified camera has pixels of its own, those of its projection; any other keeps its lens's.
+    turn, seen = np.eye(3), lens
+    if camera.rectification is not None:
+        turn, seen = np.array(camera.rectification, float), np.array(camera.projection, float)[:, :3]
     straight = cv2.undistortPointsIter(
         pixels.reshape(-1, 1, 2).astype(float),
-        np.array(camera.matrix, float),
+        lens,
         np.array(bent, float),
         turn,
-        np.array(camera.projection, float)[:, :3],
+        seen,
         EXACT,
     )
     return np.asarray(straight, float).reshape(-1, 2)

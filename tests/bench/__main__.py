@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import jobs, split
+from tests.bench import jobs, pose, split
 
 FOLDER = Path("tests/output/bench")
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "jobs": jobs.main,
+    "pose": pose.main,
     "split": lambda arguments: split.main([str(FOLDER), *arguments]),
 }
 
