@@ -108,15 +108,21 @@ def render(
 
 def film(path: Path, camera: str, space: Array, seed: int, hidden: Hidden | None = None) -> Clip:
     """A clip of the body as a camera sees it. `hidden`: the points that are not there, by frame."""
-    random, gone = np.random.default_rng(seed), hidden or {}
-    pixels, depth = CAMERAS[camera].see(space)
-    behind = background(random)
-    pictures = [render(behind, pixels[n], depth[n], random, gone.get(n, ())) for n in range(len(space))]
-    write(path, pictures)
+    gone = hidden or {}
+    write(path, shots(camera, space, seed, gone))
+    pixels, _ = CAMERAS[camera].see(space)
     visible = np.ones(pixels.shape[:2], bool)
     for number, points in gone.items():
         visible[number, list(points)] = False
     return Clip(path, pixels, visible, space)
+
+
+def shots(camera: str, space: Array, seed: int, hidden: Hidden) -> list[NDArray[np.uint8]]:
+    """The pictures of such a clip."""
+    random = np.random.default_rng(seed)
+    pixels, depth = CAMERAS[camera].see(space)
+    behind = background(random)
+    return [render(behind, pixels[n], depth[n], random, hidden.get(n, ())) for n in range(len(space))]
 
 
 def write(path: Path, pictures: list[NDArray[np.uint8]], rate: int = RATE) -> Path:
