@@ -64,7 +64,7 @@ format: $(READY) ## Format the code
 contracts: $(READY) ## Write OpenAPI, AsyncAPI and JSON Schemas from the registry
 	@$(BIN)/python -m gateway.generate
 
-rows: $(READY) ## Print every row of the specification with the tests that prove it
+rows: $(FULL) ## Print every row of the specification with the tests that prove it
 	@$(BIN)/python -m tests.rows
 
 # The peers live in an environment of their own: nothing of theirs gets into ours.

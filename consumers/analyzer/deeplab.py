@@ -89,9 +89,9 @@ def _built(folder: Path, batch_size: int, device: str) -> Any:
         return package.get_pose_inference_runner(
             config, snapshot_path=folder / SNAPSHOT, batch_size=batch_size, device=device
         )
-    except (MemoryError, OSError, JobError):
+    except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # torch has a different one, also of the system's, for each way to be damaged
         message = f"The model cannot be loaded ({type(error).__name__}): snapshot and configuration do not fit."
         raise Rejected("model_unusable", message) from error
 
