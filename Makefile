@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FULL := $(VENV)/.full
 PEERS := .bench-venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Every process starts in half the time, also where Python is told to write no bytecode.
@@ -26,6 +27,13 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+# The same environment with DeepLabCut and torch in it: several GB, which only the tests and the bench need here.
+$(FULL): requirements-full.lock $(READY)
+	@echo "Installing DeepLabCut and torch ..."
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-full.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
 # The broker is the only server that no wheel brings.
 rabbitmq:
 	@test -x /usr/lib/rabbitmq/bin/rabbitmq-server || { \
@@ -41,7 +49,7 @@ demo: $(READY) rabbitmq ## Take a real video through the whole system: make demo
 up: $(READY) rabbitmq ## Start the local servers and every process in the foreground; Ctrl-C stops all
 	@$(BIN)/reelmill up
 
-test: $(READY) rabbitmq ## Pass the whole test suite on real servers
+test: $(FULL) rabbitmq ## Pass the whole test suite on real servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY) ## Lint, types, and who may import whom
@@ -56,7 +64,7 @@ format: $(READY) ## Format the code
 contracts: $(READY) ## Write OpenAPI, AsyncAPI and JSON Schemas from the registry
 	@$(BIN)/python -m gateway.generate
 
-rows: $(READY) ## Print every row of the specification with the tests that prove it
+rows: $(FULL) ## Print every row of the specification with the tests that prove it
 	@$(BIN)/python -m tests.rows
 
 # The peers live in an environment of their own: nothing of theirs gets into ours.
@@ -65,7 +73,7 @@ $(PEERS)/.ready: requirements-bench.lock $(READY)
 	@$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes requirements-bench.lock
 	@touch $@
 
-bench: $(READY) $(PEERS)/.ready rabbitmq ## Measure against the peers, as ratios from one run: make bench [ARGS="jobs --rounds 5"]
+bench: $(FULL) $(PEERS)/.ready rabbitmq ## Measure against the peers, as ratios from one run: make bench [ARGS="jobs --rounds 5"]
 	@command -v ffmpeg >/dev/null || { echo "The splitter is measured against ffmpeg: install it (as root: apt-get install ffmpeg)."; exit 1; }
 	@$(BIN)/python -m tests.bench $(ARGS)
 

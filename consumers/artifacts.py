@@ -1,4 +1,4 @@
-"""Values for what a job makes: artifacts, and the steps that an attempt leaves for the next one. Pure."""
+"""Values that handlers know: artifacts, and the steps that an attempt leaves for the next one. Pure."""
 
 from dataclasses import dataclass
 from typing import Any

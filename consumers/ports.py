@@ -1,5 +1,6 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,23 @@ class Readable(Protocol):
     """Where a stream comes from: like a binary file; `b""` is its end."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model. `digest` stands for all that makes it what it is; `folder` has its files, if it has any."""
+
+    name: str
+    version: int
+    kind: str
+    digest: str
+    details: dict[str, Any]
+    folder: Path | None = None
+
+    @property
+    def reference(self) -> str:
+        """What names this very version."""
+        return f"{self.name}@{self.version}"
 
 
 class Workspace(Protocol):
@@ -89,3 +107,25 @@ class Curation(Workspace, Protocol):
 
         Raises Rejected(`unknown_file`) for any other. Safe from several threads.
         """
+
+
+class AnalysisWorkspace(Workspace, Protocol):
+    """What analyses with models may ask for besides."""
+
+    def reuse(self, name: str, ordinal: int, folder: str) -> Step | None:
+        """Take a step of that name over from a job that has succeeded, as a step of this one, committed.
+
+        Its artifacts get names below `folder`, empty or with a slash at its end. None when no job has done it. The name
+        begins with `stage:` and says all that the step depends on; the record has the number of its `artifacts`.
+        Raises Fenced.
+        """
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """The bytes of an artifact of this job, in scratch, checksum verified."""
+
+    def model(self, reference: str) -> Model:
+        """A registered model, unpacked. Raises Rejected(`unknown_model`)."""
+
+    @property
+    def device(self) -> str:
+        """What networks run on: `cpu`, `cuda:0`, ..."""

@@ -24,6 +24,12 @@ class Work:
 
 HANDLERS: Mapping[str, str] = {
     "analyze.sleep": "consumers.analyzer.sleep:handle",
+    "analyze.video": "consumers.analyzer.handlers:video",
+    "analyze.label": "consumers.analyzer.handlers:label",
+    "analyze.image": "consumers.analyzer.handlers:image",
+    "analyze.label_image": "consumers.analyzer.handlers:label_image",
+    "analyze.triangulate": "consumers.analyzer.handlers:triangulate",
+    "analyze.label_3d": "consumers.analyzer.handlers:label_3d",
     "split.video": "consumers.splitter.handler:handle",
     "probe.echo": "consumers.dispatcher.echo:handle",
     "jobs.bulk": "consumers.keeper.bulk:handle",

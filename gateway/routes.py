@@ -12,6 +12,7 @@ from gateway import (
     jobs,
     kinds,
     labelling_projects,
+    models,
     parked,
     projects,
     schedules,
@@ -50,6 +51,7 @@ from schemas.labelling import (
     VoteView,
 )
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
+from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
 from schemas.uploads import (
@@ -82,6 +84,7 @@ CLASSIFIER = "/v1/classifiers/{classifier}"
 EXPORT = "/v1/exports/{export_id}"
 MONITOR = "/api/monitor"
 TEXTS = "/api/texts"
+MODELS = "/v1/models"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 PROJECT = "/v1/projects/{project_id}"
@@ -143,6 +146,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
     Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
+    Endpoint(
+        "POST",
+        MODELS,
+        models.create,
+        Role.PRODUCER,
+        ModelView,
+        201,
+        body=ModelRequest,
+        also={200: ModelView},
+        query=("name",),
+    ),
+    Endpoint("GET", MODELS, models.page, Role.READER, ModelPage, query=PAGED),
+    Endpoint("GET", f"{MODELS}/{{model}}", models.get, Role.READER, ModelView),
+    Endpoint("GET", f"{MODELS}/{{model}}/versions", models.versions, Role.READER, ModelVersions),
+    Endpoint("DELETE", f"{MODELS}/{{model}}", models.delete, Role.PRODUCER, None, 204),
     Endpoint("GET", PARKED, parked.page, Role.READER, ParkedPage, query=CAUSES),
     Endpoint("GET", f"{PARKED}/groups", parked.groups, Role.READER, ParkedGroups, query=PAGED),
     Endpoint("POST", f"{PARKED}/replay", parked.replay_all, Role.ADMIN, ParkedReport, body=ParkedSelection),

@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.refusals import CannotStart
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
         500, ge=1, le=10_000, description="Messages that a consumer of the fast lane has in hand at a time."
     )
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
+    device: str = Field("cpu", pattern=r"^(cpu|mps|cuda(:[0-9]{1,3})?)$", description="What networks run on.")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads of a network that runs on the CPU.")
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
     beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")
     grace_seconds: float = Field(20, ge=0, description="After SIGTERM: how long running jobs may finish.")
@@ -61,6 +64,12 @@ class Settings(BaseSettings):
     orphan_seconds: float = Field(24 * 3600, ge=60, description="Objects that no row names are removed after this age.")
     scratch: Path | None = Field(None, description="Folder for work files; the system's temporary folder by default.")
     log_format: str = Field("json", pattern="^(json|text)$")
+
+    @model_validator(mode="after")
+    def _one_job_per_device(self) -> Self:
+        if self.device != "cpu" and self.slots > 1:
+            raise ValueError(f"REELMILL_SLOTS is 1 with REELMILL_DEVICE={self.device}: a device has one job at a time")
+        return self
 
 
 def read() -> Settings:
@@ -78,5 +87,8 @@ def settings() -> Settings:
 
 
 def _explain(error: ValidationError) -> str:
-    lines = [f"REELMILL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    lines = [
+        f"REELMILL_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"].removeprefix("Value error, ")
+        for e in error.errors(include_input=False)
+    ]
     return "The configuration is not usable:\n  " + "\n  ".join(lines)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from schemas.analyses import Sleep
+from schemas.analyses import (
+    ImageAnalysis,
+    Label3D,
+    LabelImage,
+    LabelVideo,
+    Sleep,
+    Triangulate,
+    VideoAnalysis,
+)
 from schemas.bulk import Bulk
 from schemas.datasets import DatasetArchive, DatasetTask
 from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
@@ -36,6 +44,8 @@ class Consumer(StrEnum):
 
     SPLITTER = "splitter"
     ANALYZER = "analyzer"
+    POSE = "pose"
+    """Analyses that need a whole device. They have a queue of their own, so that light ones do not wait behind them."""
     DISPATCHER = "dispatcher"
     KEEPER = "keeper"
     EXPORTER = "exporter"
@@ -99,6 +109,9 @@ def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
+# A child with DeepLabCut and a model in it takes 1.5 GB by itself; at half of this it is replaced after its job.
+POSE_LIMITS = Limits(attempts=3, wall_seconds=12 * 3600, memory_bytes=16 * 1024**3)
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -116,6 +129,54 @@ KINDS: dict[str, Kind] = {
             summary="Sleep, then write a CSV file with the seconds slept.",
             inputs=("file",),
             limits=Limits(wall_seconds=2 * 3600, memory_bytes=1024**3),
+        ),
+        Kind(
+            name="analyze.video",
+            params=VideoAnalysis,
+            consumer=Consumer.POSE,
+            summary="Find a model's points in every frame of a video.",
+            inputs=("file",),
+            limits=POSE_LIMITS,
+        ),
+        Kind(
+            name="analyze.label",
+            params=LabelVideo,
+            consumer=Consumer.POSE,
+            summary="Draw a model's points into a video that every browser plays.",
+            inputs=("file",),
+            limits=POSE_LIMITS,
+        ),
+        Kind(
+            name="analyze.image",
+            params=ImageAnalysis,
+            consumer=Consumer.POSE,
+            summary="Find a model's points in a picture.",
+            inputs=("file",),
+            limits=POSE_LIMITS,
+        ),
+        Kind(
+            name="analyze.label_image",
+            params=LabelImage,
+            consumer=Consumer.POSE,
+            summary="Draw a model's points into a picture.",
+            inputs=("file",),
+            limits=POSE_LIMITS,
+        ),
+        Kind(
+            name="analyze.triangulate",
+            params=Triangulate,
+            consumer=Consumer.POSE,
+            summary="Find points in space from the videos of two calibrated cameras.",
+            inputs=("file", "file2"),
+            limits=POSE_LIMITS,
+        ),
+        Kind(
+            name="analyze.label_3d",
+            params=Label3D,
+            consumer=Consumer.POSE,
+            summary="Draw points in space as a video.",
+            inputs=("file", "file2"),
+            limits=POSE_LIMITS,
         ),
         Kind(
             name="probe.echo",

@@ -17,6 +17,8 @@ from infra.migrate import migrate
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.tokens import Role
+from tests.dots import Dots
+from tests.dots import make as make_dots
 from tests.system import System
 
 TEMPLATE = "reelmill_template"
@@ -121,6 +123,12 @@ def system(environment: dict[str, str], tmp_path: Path) -> Iterator[System]:
     """The processes of this test: start what is needed by name."""
     with new_system(environment, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def dots(tmp_path_factory: pytest.TempPathFactory) -> Dots:
+    """A tiny DeepLabCut model, two cameras and clips with the truth about them. Learning takes most of a minute."""
+    return make_dots(tmp_path_factory.mktemp("dots"))
 
 
 @pytest.fixture(scope="module")

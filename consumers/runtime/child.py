@@ -33,6 +33,8 @@ from schemas import versions
 from schemas.versions import UnknownVersion
 
 PR_SET_PDEATHSIG = 1
+#: What libraries that handlers import do without: a display, the network, bars, an opinion about unsafe weights.
+QUIET = {"MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TORCH_LOAD_WEIGHTS_ONLY": "1"}
 
 log = structlog.get_logger()
 
@@ -69,6 +71,7 @@ def main(boot: Boot, pipe: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the whole group gets Ctrl-C; the parent decides what it means for us
     telemetry.configure(boot.settings, boot.name)
+    os.environ.update(QUIET)
     tasks: SimpleQueue[Task] = SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, tasks), daemon=True).start()
     engine = _engine(boot)
@@ -77,7 +80,7 @@ def main(boot: Boot, pipe: Connection) -> None:
     while True:
         task = tasks.get()
         with telemetry.about(task.claim.id, task.claim.traceparent):
-            pipe.send(Said(task.claim.token, _attempt(task, boot.work, engine, storage)))
+            pipe.send(Said(task.claim.token, _attempt(task, boot, engine, storage)))
 
 
 def _engine(boot: Boot) -> Engine:
@@ -87,14 +90,14 @@ def _engine(boot: Boot) -> Engine:
     return db.connect(url, pool=2, application=f"{boot.name}-child", idle_seconds=idle)
 
 
-def _attempt(task: Task, work: Mapping[str, Work], engine: Engine, storage: Storage) -> Outcome:
-    claim = task.claim
+def _attempt(task: Task, boot: Boot, engine: Engine, storage: Storage) -> Outcome:
+    claim, work = task.claim, boot.work
     try:
         kind = work[claim.kind].kind
         if claim.version > kind.version:
             return Later("newer_version", "The job is of a newer version than this consumer knows.")
         params = kind.params.model_validate(versions.upgraded(kind, claim.version, claim.params))
-        workspace = StoredWorkspace(claim, task.scratch, engine, storage)
+        workspace = StoredWorkspace(claim, task.scratch, engine, storage, device=boot.settings.device)
         done = load(work[claim.kind])(params, workspace)
         return _checked(done)
     except (ValidationError, UnknownVersion) as error:

@@ -17,12 +17,14 @@ from sqlalchemy import Engine
 
 from consumers.artifacts import Artifact, Step
 from consumers.outcome import Fenced, JobError, Rejected
-from consumers.runtime import labelled
+from consumers.ports import Model
+from consumers.runtime import labelled, models
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
 from consumers.snapshot import Snapshot
-from infra import bulk, claims, db, steps
+from infra import bulk, claims, db, stages, steps
 from infra.claims import Claim
+from infra.models.rows import Registered
 from infra.objects import Readable, Stored, digest
 from infra.steps import Checkpoint
 from infra.storage import Corrupt, NotThere, Storage, Unavailable, output_key
@@ -50,7 +52,9 @@ class StoredWorkspace:
         engine: Engine,
         storage: Storage,
         clock: Callable[[], float] = time.monotonic,
+        device: str = "cpu",
     ) -> None:
+        self.device = device
         self._claim = claim
         self._scratch = scratch
         self._engine = engine
@@ -117,8 +121,27 @@ class StoredWorkspace:
 
     def checkpoints(self) -> list[Step]:
         """What earlier attempts committed, by ordinal."""
-        kept = _patiently(self._checkpoints)
-        return [Step(c.name, c.ordinal, c.record, tuple(Artifact(**vars(o)) for o in c.objects)) for c in kept]
+        return [_step(kept) for kept in _patiently(self._checkpoints)]
+
+    def reuse(self, name: str, ordinal: int, folder: str) -> Step | None:
+        """Take a step over from another job. Raises Fenced."""
+        try:
+            taken = _patiently(lambda: self._reuse(name, ordinal, folder))
+        except stages.LostClaim:
+            raise Fenced from None
+        return _step(taken) if taken is not None else None
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """Fetch an artifact once and verify it."""
+        path = self._scratch / f"artifact-{artifact.sha256}"
+        if not path.exists():
+            _patiently(lambda: self._storage.fetch(artifact.object_key, path, artifact.sha256))
+        return path
+
+    def model(self, reference: str) -> Model:
+        """A registered model, unpacked beside the attempt's folder. Raises Rejected for an unknown one."""
+        found, stored = _patiently(lambda: self._model(reference))
+        return _patiently(lambda: models.unpacked(found, stored, self._storage, self._scratch.parent))
 
     def ask(self, question: str) -> list[dict[str, Any]]:
         """Rows about the thing that the job's parameters name."""
@@ -188,9 +211,21 @@ class StoredWorkspace:
         with translated(), self._engine.begin() as connection:
             return steps.checkpoint(connection, self._claim.id, self._claim.token, made)
 
+    def _reuse(self, name: str, ordinal: int, folder: str) -> Checkpoint | None:
+        with translated(), self._engine.begin() as connection:
+            return stages.reuse(connection, self._claim, name, ordinal, folder)
+
+    def _model(self, reference: str) -> tuple[Registered, db.Row | None]:
+        with translated(), self._engine.begin() as connection:
+            return models.find(connection, reference)
+
     def _checkpoints(self) -> list[Checkpoint]:
         with translated(), self._engine.begin() as connection:
             return steps.checkpoints(connection, self._claim.id)
+
+
+def _step(kept: Checkpoint) -> Step:
+    return Step(kept.name, kept.ordinal, kept.record, tuple(Artifact(**vars(each)) for each in kept.objects))
 
 
 def _patiently(work: Callable[[], T]) -> T:

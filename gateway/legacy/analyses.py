@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake, queries
+from gateway import intake, models, queries
 from gateway.bodies import LARGEST_PAGE, integer
 from gateway.legacy import forms
 from gateway.legacy.paging import document, listing
@@ -15,11 +15,20 @@ from gateway.references import resolve
 from gateway.services import transact
 from infra import analyses, db, jobs
 from infra.analyses import Filter
+from schemas.models import FITTING
 from schemas.registry import KINDS
 from schemas.states import TERMINAL, JobState
 
 #: The old names of analyses, and the kinds of job that they are.
-ANALYSES = {"sleep": "analyze.sleep"}
+ANALYSES = {
+    "sleep": "analyze.sleep",
+    "video": "analyze.video",
+    "label": "analyze.label",
+    "image": "analyze.image",
+    "label-image": "analyze.label_image",
+    "triangulate": "analyze.triangulate",
+    "label_3d": "analyze.label_3d",
+}
 NAMES = {kind: name for name, kind in ANALYSES.items()}
 
 #: The old words for states. What the old system had no word for, or answered with a 500, has the new word.
@@ -44,6 +53,10 @@ async def start(request: Request) -> Response:
         known = sorted(ANALYSES)
         raise Problem(400, "unknown_analysis", f"The analyses are: {', '.join(known)}.", analyses=known)
     kind = KINDS[ANALYSES[name]]
+    if kind.name in FITTING and fields.get("model") in (None, ""):
+        known = await models.known(request)
+        message = f"The field model is missing. The models are: {', '.join(known)}."
+        raise Problem(400, "missing_model", message, field="model", models=known)
     extras = {field: value for field, value in fields.items() if field not in {"file_id", "analysis"}}
     receipt = await intake.submit(request, kind.name, forms.checked(kind, file_id, extras))
     assert receipt.state is not None

@@ -13,8 +13,9 @@ from schemas.registry import Kind
 
 MOST_FIELDS = 64
 LONGEST_FIELD = 16 * 1024
-#: The parameter that the old forms call otherwise.
-OLD_NAMES = {"file": "file_id"}
+#: The parameters that the old forms call otherwise.
+OLD_NAMES = {"file": "file_id", "file2": "file2_id"}
+NEW_NAMES = {old: new for new, old in OLD_NAMES.items()}
 
 
 async def fields(request: Request) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def checked(kind: Kind, file_id: Any, extras: dict[str, Any]) -> dict[str, Any]:
     renamed = sorted(OLD_NAMES.keys() & extras.keys())
     if renamed:
         raise Problem(400, "unknown_parameter", f"There is no parameter {renamed[0]}.", field=renamed[0])
-    params = {"file": file_id, **extras}
+    params = {"file": file_id} | {NEW_NAMES.get(field, field): value for field, value in extras.items()}
     try:
         kind.params.model_validate(params)
     except ValidationError as error:

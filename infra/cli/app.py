@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import datasets, dead, files, jobs, kinds, operate, schedules, webhooks
+from infra.cli import datasets, dead, files, jobs, kinds, models, operate, schedules, webhooks
+from infra.cli.analyze import analyze
 from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
@@ -28,6 +29,7 @@ app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
 app.add_typer(kinds.app, name="kinds")
+app.add_typer(models.app, name="models")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(operate.tokens, name="token")
 app.add_typer(webhooks.app, name="webhooks")
@@ -36,6 +38,7 @@ app.command()(operate.demo)
 app.command()(operate.migrate)
 app.command()(split)
 app.command()(export)
+app.command()(analyze)
 app.command()(events)
 
 

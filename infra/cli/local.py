@@ -24,6 +24,7 @@ COMMANDS = {
     "relay": ("-m", "infra.relay"),
     "splitter": ("-m", "consumers", "splitter"),
     "analyzer": ("-m", "consumers", "analyzer"),
+    "pose": ("-m", "consumers", "pose"),
     "dispatcher": ("-m", "consumers", "dispatcher"),
     "keeper": ("-m", "consumers", "keeper"),
     "exporter": ("-m", "consumers", "exporter"),

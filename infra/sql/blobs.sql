@@ -26,6 +26,7 @@ with gone as (
     from blobs as old
     where blobs.sha256 = old.sha256 and blobs.sha256 = any(cast(:sha256 as text[])) and old.object_key is not null
         and not exists (select from files where files.sha256 = blobs.sha256)
+        and not exists (select from models where models.sha256 = blobs.sha256)
         and not exists (select from job_outputs where job_outputs.sha256 = blobs.sha256)
         and not exists (select from blob_keepers where blob_keepers.sha256 = blobs.sha256)
         and not exists (

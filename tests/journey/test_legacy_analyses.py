@@ -109,7 +109,7 @@ def test_bad_requests_are_told_what_is_wrong(system: System, hello: str) -> None
         assert answer.json()["success"] is False
         assert answer.json()["message"]
     unknown = system.http.post("/analysis", data=good | {"analysis": "x"}).json()
-    assert unknown["analyses"] == ["sleep"]
+    assert unknown["analyses"] == ["image", "label", "label-image", "label_3d", "sleep", "triangulate", "video"]
     no_time = system.http.post("/analysis", data={"file_id": hello, "analysis": "sleep"})
     assert (no_time.status_code, no_time.json()["code"]) == (400, "missing_time")
     assert system.http.post("/analysis", content=b"time=1&time=2", headers=FORM).json()["code"] == "repeated_field"
