@@ -1,6 +1,9 @@
-"""Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out."""
+"""Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out.
 
-from gateway import bulk, contracts, events, files, health, jobs, kinds, parked, schedules, webhooks
+The pages of the console have a table of their own: `gateway.console.routes`.
+"""
+
+from gateway import bulk, contracts, events, files, health, jobs, kinds, parked, resumable, schedules, webhooks
 from gateway.endpoint import Endpoint
 from gateway.legacy import analyses
 from gateway.legacy import files as legacy_files
@@ -13,6 +16,7 @@ from schemas.kinds import KindLimits, KindList, KindView
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
+from schemas.uploads import UploadView
 from schemas.webhooks import DeliveryPage, WebhookList, WebhookRequest, WebhookSecret, WebhookView
 
 JOB = "/v1/jobs/{job_id}"
@@ -20,6 +24,9 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
+UPLOADS = "/v1/uploads"
+UPLOAD = "/v1/uploads/{upload_id}"
+OFFSETS = "application/offset+octet-stream"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 BYTES = "application/octet-stream"
@@ -74,6 +81,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
     Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
+    Endpoint("OPTIONS", UPLOADS, resumable.options, Role.READER, None, 204),
+    Endpoint("POST", UPLOADS, resumable.create, Role.PRODUCER, None, 201),
+    Endpoint("HEAD", UPLOAD, resumable.head, Role.PRODUCER, None),
+    Endpoint("GET", UPLOAD, resumable.get, Role.PRODUCER, UploadView),
+    Endpoint("PATCH", UPLOAD, resumable.patch, Role.PRODUCER, None, 204, body=OFFSETS),
+    Endpoint("DELETE", UPLOAD, resumable.delete, Role.PRODUCER, None, 204),
     Endpoint("GET", PARKED, parked.page, Role.READER, ParkedPage, query=CAUSES),
     Endpoint("GET", f"{PARKED}/groups", parked.groups, Role.READER, ParkedGroups, query=PAGED),
     Endpoint("POST", f"{PARKED}/replay", parked.replay_all, Role.ADMIN, ParkedReport, body=ParkedSelection),
