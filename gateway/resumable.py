@@ -132,6 +132,7 @@ class Incoming:
         self._expected = _checksum(request)
         self._digest = hashlib.new(self._expected[0]) if self._expected else None
         self._held: list[tuple[str, int]] = []
+        self._copied: list[str] = []
 
     async def add(self, piece: bytes) -> None:
         """Store a piece; what is stored counts at once, unless it has to be checked first."""
@@ -157,16 +158,17 @@ class Incoming:
             return
         if self._at + coming == self._row["size"]:
             await self._complete()
-        else:
-            if not await transact(self._request, _add, self._id, self._at, list(self._held)):
-                raise _elsewhere((await _found(self._request, self._id))["received"])
-            self._held.clear()
+            self._copied += [key for key, _ in self._held]
+        elif not await transact(self._request, _add, self._id, self._at, list(self._held)):
+            raise _elsewhere((await _found(self._request, self._id))["received"])
+        self._held.clear()
         self._at += coming
 
     async def forget(self) -> None:
-        """Have removed what was stored and does not count."""
-        if self._held:
-            await transact(self._request, store.erase, [key for key, _ in self._held])
+        """Have removed what was stored and does not count, or not any more."""
+        keys = [*self._copied, *(key for key, _ in self._held)]
+        if keys:
+            await transact(self._request, store.erase, keys)
 
     async def _complete(self) -> None:
         keys = [*await transact(self._request, store.pieces, self._id), *(key for key, _ in self._held)]
