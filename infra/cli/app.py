@@ -10,6 +10,7 @@ from infra.cli import dead, files, jobs, kinds, operate, schedules, webhooks
 from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
+from infra.cli.doctor import console, doctor
 from infra.cli.events import events
 from infra.cli.split import split
 from infra.refusals import CannotStart
@@ -33,6 +34,8 @@ app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
 app.command()(split)
+app.command()(console)
+app.command()(doctor)
 app.command()(events)
 
 
