@@ -75,6 +75,13 @@ def short(text: object, length: int = 8) -> Markup:
     return Markup('<span class="mono" title="{}">{}</span>').format(text, escape(str(text)[-length:]))
 
 
+def prose(text: str) -> Markup:
+    """A sentence of a document, with what stands between backticks as code."""
+    parts = text.split("`")
+    marked = [Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)]
+    return Markup("").join(marked)
+
+
 def plural(count: int, word: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
