@@ -10,7 +10,7 @@ from infra import db
 
 LOOKS = 50_000
 """So far back a list looks for what has no index."""
-FAILURES = 10_000
+FAILURES = 3000
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from schemas.states import JobState
 
 COUNTED = 10_000
 """Up to here jobs of one state are counted; one more says that there are more."""
-LOOKED_AT = 30_000
+LOOKED_AT = 10_000
 """So many of the jobs that ended last make the picture of the last hour."""
 
 

@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import pika
 import pytest
 from playwright.sync_api import Page
 
 import gateway.console
 from infra.cli.demo import sample
+from infra.topology import JOBS
 from tests.browser.conftest import OUTPUT
-from tests.system import System
+from tests.system import System, until
 
 AXE = Path(gateway.console.__path__[0]) / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-LIVES = Path(gateway.console.__path__[0]) / "vendor" / "htmx.min.js"
 
 
 def look(page: Page, name: str) -> list[object]:
@@ -44,11 +45,16 @@ def work(system: System) -> dict[str, str]:
     system.http.put("/v1/schedules/nightly", json={"cron": "0 3 * * *", "kind": "probe.echo", "params": {"text": "hi"}})
     for n in range(12):
         system.submit("probe.echo", {"text": f"number {n}"})
+    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+        connection.channel().basic_publish(JOBS, "split.video", b'{"file": 7')
+    hook = system.http.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/never"}).json()["id"]
     system.until_state(split, "succeeded", patience=120)
     system.until_state(fails, "failed")
     runs = system.submit("analyze.sleep", {"file": note, "time": 600})
     system.until_state(runs, "running")
-    return {"clip": clip, "split": split, "waits": waits, "fails": fails, "runs": runs}
+    groups = until(lambda: system.http.get("/v1/parked/groups").json()["groups"], "the message is parked")
+    cause = groups[0]["fingerprint"]
+    return {"cause": cause, "hook": hook, "clip": clip, "split": split, "waits": waits, "fails": fails, "runs": runs}
 
 
 def test_every_page_is_seen_and_accessible(page: Page, system: System, work: dict[str, str]) -> None:
@@ -62,6 +68,9 @@ def test_every_page_is_seen_and_accessible(page: Page, system: System, work: dic
         "new-job": f"/jobs/new?like={work['split']}",
         "bulk": "/jobs/bulk?action=cancel&kind=probe.echo",
         "dead": "/dead",
+        "dead-cause": f"/dead/{work['cause']}",
+        "webhook": f"/webhooks/{work['hook']}",
+        "door": "/sign-in",
         "schedules": "/schedules",
         "files": "/files",
         "file": f"/files/{work['clip']}",

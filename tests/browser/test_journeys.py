@@ -111,8 +111,8 @@ def test_an_upload_that_broke_goes_on_where_it_stopped(page: Page, system: Syste
     expect(page.locator("[data-queue] [data-state]")).to_contain_text("8.4 MB of")  # the first piece has arrived
     while len(offsets) < 2:
         page.wait_for_event("requestfailed")
-    page.unroute("**/v1/uploads/*")
     page.reload()  # the tab is closed and opened again
+    page.unroute("**/v1/uploads/*")
     with page.expect_request(lambda asked: asked.method == "PATCH") as resumed:
         page.set_input_files("input[type=file]", tmp_path / "film.bin")
     assert int(resumed.value.headers["upload-offset"]) == 8 * 1024 * 1024
