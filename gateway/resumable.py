@@ -1,4 +1,4 @@
-"""`/v1/uploads`: files that come in pieces and survive a lost connection, by the tus 1.0 protocol.
+"""`/v1/resumable`: files that come in pieces and survive a lost connection, by the tus 1.0 protocol.
 
 Extensions: creation, checksum, expiration, termination. A piece that was answered is safe; of one that broke off, what
 had come is kept (unless it had a checksum, which then cannot be checked).
@@ -24,11 +24,11 @@ from gateway.pieces import Chain
 from gateway.problems import Problem
 from gateway.services import in_thread, services, transact
 from infra import db
-from infra import uploads as store
+from infra import resumable as store
 from infra.steps import StoredObject
 from infra.storage import upload_key
 from infra.tokens import Identity, Role
-from schemas.uploads import UploadedFile, UploadView
+from schemas.resumable import ResumableView, UploadedFile
 
 VERSION = "1.0.0"
 OFFSETS = "application/offset+octet-stream"
@@ -66,7 +66,7 @@ async def create(request: Request) -> Response:
         raise Problem(400, "empty_file", "An empty file has no pieces: send it to /v1/files.")
     made = await transact(request, store.begin, name, content_type, _identity(request).name, size)
     row = await _found(request, made)
-    return _answer(row, 201, {"Location": f"/v1/uploads/{made}"})
+    return _answer(row, 201, {"Location": f"/v1/resumable/{made}"})
 
 
 async def head(request: Request) -> Response:
@@ -80,7 +80,7 @@ async def get(request: Request) -> Response:
     """An upload, and the file that came of it."""
     row = await _mine(request)
     file = UploadedFile(sha256=row["sha256"], href=f"/v1/files/{row['sha256']}") if row["sha256"] else None
-    return reply(UploadView(**{n: row[n] for n in row if n in UploadView.model_fields}, file=file))
+    return reply(ResumableView(**{n: row[n] for n in row if n in ResumableView.model_fields}, file=file))
 
 
 async def patch(request: Request) -> Response:

@@ -16,7 +16,7 @@ from schemas.kinds import KindLimits, KindList, KindView
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
-from schemas.uploads import UploadView
+from schemas.resumable import ResumableView
 from schemas.webhooks import DeliveryPage, WebhookList, WebhookRequest, WebhookSecret, WebhookView
 
 JOB = "/v1/jobs/{job_id}"
@@ -24,8 +24,8 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
-UPLOADS = "/v1/uploads"
-UPLOAD = "/v1/uploads/{upload_id}"
+RESUMABLES = "/v1/resumable"
+RESUMABLE = "/v1/resumable/{upload_id}"
 OFFSETS = "application/offset+octet-stream"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
@@ -81,12 +81,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
     Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
-    Endpoint("OPTIONS", UPLOADS, resumable.options, Role.READER, None, 204),
-    Endpoint("POST", UPLOADS, resumable.create, Role.PRODUCER, None, 201),
-    Endpoint("HEAD", UPLOAD, resumable.head, Role.PRODUCER, None),
-    Endpoint("GET", UPLOAD, resumable.get, Role.PRODUCER, UploadView),
-    Endpoint("PATCH", UPLOAD, resumable.patch, Role.PRODUCER, None, 204, body=OFFSETS),
-    Endpoint("DELETE", UPLOAD, resumable.delete, Role.PRODUCER, None, 204),
+    Endpoint("OPTIONS", RESUMABLES, resumable.options, Role.READER, None, 204),
+    Endpoint("POST", RESUMABLES, resumable.create, Role.PRODUCER, None, 201),
+    Endpoint("HEAD", RESUMABLE, resumable.head, Role.PRODUCER, None),
+    Endpoint("GET", RESUMABLE, resumable.get, Role.PRODUCER, ResumableView),
+    Endpoint("PATCH", RESUMABLE, resumable.patch, Role.PRODUCER, None, 204, body=OFFSETS),
+    Endpoint("DELETE", RESUMABLE, resumable.delete, Role.PRODUCER, None, 204),
     Endpoint("GET", PARKED, parked.page, Role.READER, ParkedPage, query=CAUSES),
     Endpoint("GET", f"{PARKED}/groups", parked.groups, Role.READER, ParkedGroups, query=PAGED),
     Endpoint("POST", f"{PARKED}/replay", parked.replay_all, Role.ADMIN, ParkedReport, body=ParkedSelection),

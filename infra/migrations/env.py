@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from infra import tables_entry  # noqa: F401 - its tables join the metadata
+from infra import entry_tables  # noqa: F401 - its tables join the metadata
 from infra.tables import metadata
 
 context.configure(

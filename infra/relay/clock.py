@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy import Connection, Engine
 
-from infra import claims, db, dependents, metrics, retention, schedules, uploads
+from infra import claims, db, dependents, metrics, resumable, retention, schedules
 from infra.holds import Round
 from infra.relay.transact import transact
 from infra.settings import Settings
@@ -52,7 +52,7 @@ class Clock:
 
     async def give_up(self) -> bool:
         """Let go of uploads that nobody goes on with."""
-        return await transact(self._engine, uploads.expire)
+        return await transact(self._engine, resumable.expire)
 
 
 def _promote(connection: Connection) -> int:

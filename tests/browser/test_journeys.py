@@ -106,13 +106,13 @@ def test_an_upload_that_broke_goes_on_where_it_stopped(page: Page, system: Syste
         break_after_the_first(route) if route.request.method == "PATCH" else route.continue_()
 
     page.goto(f"{system.url}/console/files")
-    page.route("**/v1/uploads/*", patches)
+    page.route("**/v1/resumable/*", patches)
     page.set_input_files("input[type=file]", tmp_path / "film.bin")
     expect(page.locator("[data-queue] [data-state]")).to_contain_text("8.4 MB of")  # the first piece has arrived
     while len(offsets) < 2:
         page.wait_for_event("requestfailed")
     page.reload()  # the tab is closed and opened again
-    page.unroute("**/v1/uploads/*")
+    page.unroute("**/v1/resumable/*")
     with page.expect_request(lambda asked: asked.method == "PATCH") as resumed:
         page.set_input_files("input[type=file]", tmp_path / "film.bin")
     assert int(resumed.value.headers["upload-offset"]) == 8 * 1024 * 1024

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from infra import db, tokens, uploads
+from infra import db, resumable, tokens
 from infra.tokens import Role
 from tests.system import System, until
 
@@ -25,7 +25,7 @@ def system(shared: System) -> System:
 
 def begin(system: System, size: int = len(CONTENT), name: str = "film.mp4") -> str:
     metadata = f"filename {base64.b64encode(name.encode()).decode()}"
-    made = system.http.post("/v1/uploads", headers=TUS | {"Upload-Length": str(size), "Upload-Metadata": metadata})
+    made = system.http.post("/v1/resumable", headers=TUS | {"Upload-Length": str(size), "Upload-Metadata": metadata})
     assert made.status_code == 201, made.text
     assert made.headers["upload-offset"] == "0"
     return made.headers["location"]
@@ -97,10 +97,10 @@ def test_an_upload_is_given_up_by_hand_or_by_time_and_its_pieces_go(system: Syst
     assert system.http.delete(by_hand, headers=TUS).status_code == 204
     assert system.http.head(by_hand, headers=TUS).status_code == 404
     with engine.begin() as connection:
-        connection.execute(text("update uploads set expires_at = now() where id = :id"), {"id": by_time[-36:]})
+        connection.execute(text("update resumable_uploads set expires_at = now() where id = :id"), {"id": by_time[-36:]})
     assert system.http.head(by_time, headers=TUS).status_code == 404
     with engine.begin() as connection:
-        uploads.expire(connection)
+        resumable.expire(connection)
         left = connection.execute(
             text("select count(*) from upload_pieces where upload_id in (:a, :b)"),
             {"a": by_hand[-36:], "b": by_time[-36:]},
@@ -115,15 +115,15 @@ def test_an_upload_is_given_up_by_hand_or_by_time_and_its_pieces_go(system: Syst
 @pytest.mark.row("X-18")
 def test_mistakes_are_problems(system: System) -> None:
     place = begin(system)
-    able = system.http.options("/v1/uploads")
+    able = system.http.options("/v1/resumable")
     assert "creation" in able.headers["tus-extension"]
     cases = (
-        (system.http.post("/v1/uploads", headers={"Upload-Length": "5"}), 412, "tus_version"),
-        (system.http.post("/v1/uploads", headers=TUS), 400, "invalid_parameter"),
-        (system.http.post("/v1/uploads", headers=TUS | {"Upload-Length": "9" * 18}), 413, "too_large"),
-        (system.http.post("/v1/uploads", headers=TUS | {"Upload-Length": "0"}), 400, "empty_file"),
+        (system.http.post("/v1/resumable", headers={"Upload-Length": "5"}), 412, "tus_version"),
+        (system.http.post("/v1/resumable", headers=TUS), 400, "invalid_parameter"),
+        (system.http.post("/v1/resumable", headers=TUS | {"Upload-Length": "9" * 18}), 413, "too_large"),
+        (system.http.post("/v1/resumable", headers=TUS | {"Upload-Length": "0"}), 400, "empty_file"),
         (
-            system.http.post("/v1/uploads", headers=TUS | {"Upload-Length": "5", "Upload-Metadata": "a ?"}),
+            system.http.post("/v1/resumable", headers=TUS | {"Upload-Length": "5", "Upload-Metadata": "a ?"}),
             400,
             "invalid_parameter",
         ),
@@ -132,7 +132,7 @@ def test_mistakes_are_problems(system: System) -> None:
             415,
             "unsupported_media_type",
         ),
-        (patch(system, "/v1/uploads/nope", 0, b"x"), 404, "unknown_upload"),
+        (patch(system, "/v1/resumable/nope", 0, b"x"), 404, "unknown_upload"),
     )
     for answer, status, code in cases:
         assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from infra import db, tables_entry  # noqa: F401 - its tables join the metadata
+from infra import db, entry_tables  # noqa: F401 - its tables join the metadata
 from infra.migrate import migrate
 from infra.tables import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState

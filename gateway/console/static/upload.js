@@ -20,7 +20,7 @@ const send = async (file) => {
   let first = null;
   let running = true;
   const upload = new tus.Upload(file, {
-    endpoint: "/v1/uploads",
+    endpoint: "/v1/resumable",
     chunkSize: 8 * 1024 * 1024,
     retryDelays: [0, 1000, 3000, 5000, 10000],
     removeFingerprintOnSuccess: true,

@@ -21,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_index("sessions_expiry", "sessions", ["expires_at"])
     op.create_table(
-        "uploads",
+        "resumable_uploads",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("content_type", sa.Text(), nullable=False),
@@ -31,11 +31,11 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text(collation="C"), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("received between 0 and size", name=op.f("uploads_received_check")),
-        sa.CheckConstraint("(sha256 is not null) = (received = size)", name=op.f("uploads_complete_check")),
-        sa.PrimaryKeyConstraint("id", name=op.f("uploads_pkey")),
+        sa.CheckConstraint("received between 0 and size", name=op.f("resumable_uploads_received_check")),
+        sa.CheckConstraint("(sha256 is not null) = (received = size)", name=op.f("resumable_uploads_complete_check")),
+        sa.PrimaryKeyConstraint("id", name=op.f("resumable_uploads_pkey")),
     )
-    op.create_index("uploads_expiry", "uploads", ["expires_at"])
+    op.create_index("resumable_uploads_expiry", "resumable_uploads", ["expires_at"])
     op.create_table(
         "upload_pieces",
         sa.Column("upload_id", sa.Uuid(), nullable=False),
@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("object_key", sa.Text(), nullable=False),
         sa.CheckConstraint("size > 0", name=op.f("upload_pieces_size_check")),
         sa.ForeignKeyConstraint(
-            ["upload_id"], ["uploads.id"], name=op.f("upload_pieces_upload_id_fkey"), ondelete="CASCADE"
+            ["upload_id"], ["resumable_uploads.id"], name=op.f("upload_pieces_upload_id_fkey"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("upload_id", "start", name=op.f("upload_pieces_pkey")),
         sa.UniqueConstraint("object_key", name=op.f("upload_pieces_object_key_key")),

@@ -28,8 +28,8 @@ sessions = Table(
 )
 
 # A file that comes in pieces. `received` only grows, by the piece that begins where it stands.
-uploads = Table(
-    "uploads",
+resumable_uploads = Table(
+    "resumable_uploads",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
@@ -42,13 +42,13 @@ uploads = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("received between 0 and size", name="received"),
     CheckConstraint("(sha256 is not null) = (received = size)", name="complete"),
-    Index("uploads_expiry", "expires_at"),
+    Index("resumable_uploads_expiry", "expires_at"),
 )
 
 upload_pieces = Table(
     "upload_pieces",
     metadata,
-    Column("upload_id", Uuid, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("upload_id", Uuid, ForeignKey("resumable_uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("start", BigInteger, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("object_key", Text, nullable=False, unique=True),

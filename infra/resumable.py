@@ -28,29 +28,29 @@ def begin(connection: Connection, name: str, content_type: str, created_by: str,
     """Begin an upload of `size` bytes, at least one. Returns its id."""
     upload_id = new_id()
     terms = {"name": name, "content_type": content_type, "created_by": created_by, "size": size}
-    db.run(connection, "uploads.begin", id=upload_id, seconds=PATIENCE_SECONDS, **terms)
+    db.run(connection, "resumable.begin", id=upload_id, seconds=PATIENCE_SECONDS, **terms)
     return upload_id
 
 
 def get(connection: Connection, upload_id: UUID) -> db.Row | None:
     """One upload that has not expired."""
-    return db.row(connection, "uploads.get", id=upload_id)
+    return db.row(connection, "resumable.get", id=upload_id)
 
 
 def add(connection: Connection, upload_id: UUID, start: int, pieces: Sequence[tuple[str, int]]) -> bool:
     """Take pieces `(object_key, size)` that begin at `start`, none of them the last. False when it stands elsewhere."""
     for object_key, size in pieces:
-        moved = db.run(connection, "uploads.advance", id=upload_id, start=start, size=size, seconds=PATIENCE_SECONDS)
+        moved = db.run(connection, "resumable.advance", id=upload_id, start=start, size=size, seconds=PATIENCE_SECONDS)
         if not moved:
             return False
-        db.run(connection, "uploads.add_piece", id=upload_id, start=start, size=size, object_key=object_key)
+        db.run(connection, "resumable.add_piece", id=upload_id, start=start, size=size, object_key=object_key)
         start += size
     return True
 
 
 def pieces(connection: Connection, upload_id: UUID) -> list[str]:
     """The objects that were taken so far, in order."""
-    return [row["object_key"] for row in db.rows(connection, "uploads.pieces", id=upload_id)]
+    return [row["object_key"] for row in db.rows(connection, "resumable.pieces", id=upload_id)]
 
 
 def complete(
@@ -58,29 +58,29 @@ def complete(
 ) -> bool:
     """Take the last piece, which begins at `start`: the whole is a file now. False when the upload stands elsewhere."""
     done = db.run(
-        connection, "uploads.complete", id=upload_id, start=start, sha256=stored.sha256, seconds=PATIENCE_SECONDS
+        connection, "resumable.complete", id=upload_id, start=start, sha256=stored.sha256, seconds=PATIENCE_SECONDS
     )
     if not done:
         return False
     files.add(connection, stored, created_by, traceparent)
-    db.run(connection, "uploads.drop_pieces", id=upload_id)
+    db.run(connection, "resumable.drop_pieces", id=upload_id)
     return True
 
 
 def delete(connection: Connection, upload_id: UUID) -> bool:
     """Give an upload up; a file that came of it stays. False when there is none."""
-    db.run(connection, "uploads.drop_pieces", id=upload_id)
-    return db.run(connection, "uploads.delete", id=upload_id) == 1
+    db.run(connection, "resumable.drop_pieces", id=upload_id)
+    return db.run(connection, "resumable.delete", id=upload_id) == 1
 
 
 def erase(connection: Connection, object_keys: Sequence[str]) -> None:
     """Have pieces removed that were stored and never counted."""
-    db.run(connection, "uploads.erase", object_keys=list(object_keys))
+    db.run(connection, "resumable.erase", object_keys=list(object_keys))
 
 
 def expire(connection: Connection) -> bool:
     """Give up a batch of uploads that nobody goes on with. True when there may be more."""
-    over = db.rows(connection, "uploads.expired", batch=BATCH)
+    over = db.rows(connection, "resumable.expired", batch=BATCH)
     for row in over:
         delete(connection, row["id"])
     return len(over) == BATCH

@@ -1,15 +1,15 @@
 -- name: begin
-insert into uploads (id, name, content_type, created_by, size, expires_at)
+insert into resumable_uploads (id, name, content_type, created_by, size, expires_at)
 values (:id, :name, :content_type, :created_by, :size, now() + make_interval(secs => :seconds))
 
 -- name: get
 select id, name, content_type, created_by, size, received, sha256, created_at, expires_at
-from uploads where id = :id and expires_at > now()
+from resumable_uploads where id = :id and expires_at > now()
 
 -- name: advance
 -- Only from where it stands: of two that bring the same piece, one comes too late.
-update uploads set received = received + :size, expires_at = now() + make_interval(secs => :seconds)
-where id = :id and received = :start and sha256 is null and received + :size < uploads.size and expires_at > now()
+update resumable_uploads set received = received + :size, expires_at = now() + make_interval(secs => :seconds)
+where id = :id and received = :start and sha256 is null and received + :size < resumable_uploads.size and expires_at > now()
 
 -- name: add_piece
 insert into upload_pieces (upload_id, start, size, object_key) values (:id, :start, :size, :object_key)
@@ -18,7 +18,7 @@ insert into upload_pieces (upload_id, start, size, object_key) values (:id, :sta
 select start, size, object_key from upload_pieces where upload_id = :id order by start
 
 -- name: complete
-update uploads set received = size, sha256 = :sha256, expires_at = now() + make_interval(secs => :seconds)
+update resumable_uploads set received = size, sha256 = :sha256, expires_at = now() + make_interval(secs => :seconds)
 where id = :id and received = :start and sha256 is null and expires_at > now()
 
 -- name: drop_pieces
@@ -26,10 +26,10 @@ with gone as (delete from upload_pieces where upload_id = :id returning object_k
 insert into erasures (object_key) select object_key from gone on conflict do nothing
 
 -- name: delete
-delete from uploads where id = :id
+delete from resumable_uploads where id = :id
 
 -- name: erase
 insert into erasures (object_key) select unnest(cast(:object_keys as text[])) on conflict do nothing
 
 -- name: expired
-select id from uploads where expires_at <= now() order by expires_at limit :batch for update skip locked
+select id from resumable_uploads where expires_at <= now() order by expires_at limit :batch for update skip locked

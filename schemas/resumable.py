@@ -13,7 +13,7 @@ class UploadedFile(BaseModel):
     href: str
 
 
-class UploadView(BaseModel):
+class ResumableView(BaseModel):
     """An upload under way, or just complete."""
 
     id: UUID
