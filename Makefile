@@ -14,7 +14,10 @@ export UV_COMPILE_BYTECODE := 1
 VIDEO ?=
 RATE ?= 5
 
-.PHONY: help demo test up check format contracts rows bench chaos lock clean rabbitmq
+CONSOLE := gateway/console
+VENDOR := $(CONSOLE)/vendor
+
+.PHONY: help demo test up check format contracts rows bench chaos lock clean rabbitmq console browser
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -43,13 +46,35 @@ rabbitmq:
 	      || test -x /usr/lib/rabbitmq/bin/rabbitmq-server || { tail -5 /tmp/reelmill-apt.log; exit 1; }; \
 	  else echo "Reelmill needs the package rabbitmq-server: install it (as root: apt-get install rabbitmq-server)."; exit 1; fi; }
 
-demo: $(READY) rabbitmq ## Take a real video through the whole system: make demo [VIDEO=path] [RATE=5]
+# What the console brings along (htmx, tus, a font) comes from npm; without npm its pages work, but do not live.
+console: $(VENDOR)/.ready
+
+$(VENDOR)/.ready: $(CONSOLE)/package.json $(CONSOLE)/package-lock.json
+	@mkdir -p $(VENDOR)
+	@if command -v npm >/dev/null && npm ci --prefix $(CONSOLE) --ignore-scripts --no-audit --no-fund --silent; then \
+	  cd $(CONSOLE) && \
+	  cp node_modules/htmx.org/dist/htmx.min.js node_modules/tus-js-client/dist/tus.min.js vendor/ && \
+	  cp node_modules/@fontsource-variable/inter/files/inter-latin-wght-normal.woff2 vendor/inter.woff2 && \
+	  for each in htmx.org tus-js-client @fontsource-variable/inter; do \
+	    cp node_modules/$$each/LICENSE vendor/$$(basename $$each).LICENSE; done && touch vendor/.ready; \
+	else echo "The console's scripts were not fetched (is npm there?): its pages work, but do not update themselves."; fi
+
+# What only the browser and dashboard tests need; they are skipped where it cannot be had.
+browser:
+	@test -x /usr/bin/chromium -a -x /usr/bin/promtool || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing chromium and prometheus with apt ..."; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium prometheus; } >/tmp/reelmill-apt-browser.log 2>&1 \
+	      || echo "They could not be installed; the tests that need them are skipped."; \
+	  else echo "Without the packages chromium and prometheus, the tests that need them are skipped."; fi; }
+
+demo: $(READY) rabbitmq console ## Take a real video through the whole system: make demo [VIDEO=path] [RATE=5]
 	@$(BIN)/reelmill demo $(if $(VIDEO),--video "$(VIDEO)") --rate "$(RATE)"
 
-up: $(READY) rabbitmq ## Start the local servers and every process in the foreground; Ctrl-C stops all
+up: $(READY) rabbitmq console ## Start the local servers and every process in the foreground; Ctrl-C stops all
 	@$(BIN)/reelmill up
 
-test: $(FULL) rabbitmq ## Pass the whole test suite on real servers
+test: $(FULL) rabbitmq console browser ## Pass the whole test suite on real servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY) ## Lint, types, and who may import whom
@@ -89,4 +114,4 @@ lock: $(READY) ## Resolve the dependencies anew: versions and hashes, no address
 	@$(LOCK) --extra bench --output-file requirements-bench.lock
 
 clean: ## Remove the environment and the local servers' data
-	rm -rf $(VENV) $(PEERS) .reelmill build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) $(VENDOR) $(CONSOLE)/node_modules .reelmill build dist *.egg-info

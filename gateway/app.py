@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway import health, problems
 from gateway.auth import Callers
+from gateway.console.routes import PAGES
 from gateway.endpoint import begin
 from gateway.headers import SecurityHeaders
 from gateway.pressure import Pressure, Rates
@@ -64,7 +65,7 @@ def create(settings: Settings) -> Starlette:
             engine.dispose()
 
     app = Starlette(
-        routes=[endpoint.route() for endpoint in ENDPOINTS],
+        routes=[*(endpoint.route() for endpoint in ENDPOINTS), *(page.route() for page in PAGES)],
         exception_handlers={404: _unmatched, 405: _unmatched},
         lifespan=lifespan,
     )

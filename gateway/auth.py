@@ -1,20 +1,23 @@
-"""Who is calling: `Authorization: Bearer <token>`, basic credentials (token name and secret), or nobody.
+"""Who is calling: `Authorization: Bearer <token>`, basic credentials (token name and secret), a session, or nobody.
 
-The look-up is remembered for a few seconds, so a revoked token may live that much longer.
+The look-up is remembered for a few seconds, so a revoked token may live that much longer. A session is a cookie, which
+a browser sends by itself: with it, only our own pages may change anything.
 """
 
 import base64
 import binascii
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 
 from gateway.problems import Problem
 from gateway.services import in_thread
-from infra import tokens
+from infra import sessions, tokens
 from infra.tokens import Identity, Role
 
 REMEMBER_SECONDS = 5.0
@@ -22,7 +25,12 @@ REMEMBERED = 10_000
 #: Unknown secrets that one address may try in a window before it has to wait for the next.
 FAILURES = 50
 WINDOW_SECONDS = 10.0
+COOKIE = "reelmill_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="reelmill", Basic realm="reelmill", charset="UTF-8"'}
+
+
+Find = Callable[[Connection, str], Identity | None]
 
 
 @dataclass
@@ -50,6 +58,20 @@ class Callers:
         self._known[secret] = (time.monotonic() + REMEMBER_SECONDS, identity)
         return identity
 
+    async def of_session(self, session: str) -> Identity | None:
+        """The caller who opened a session, or None."""
+        known = self._known.get(f"session {session}")
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        identity = await in_thread(self._look_up, session, sessions.find)
+        if identity is not None:
+            self._known[f"session {session}"] = (time.monotonic() + REMEMBER_SECONDS, identity)
+        return identity
+
+    def forget_session(self, session: str) -> None:
+        """Somebody has signed out."""
+        self._known.pop(f"session {session}", None)
+
     def _bound_guesses(self, peer: str) -> None:
         if time.monotonic() > self._window_ends:
             self._failures.clear()
@@ -58,9 +80,9 @@ class Callers:
             wait = {"Retry-After": str(int(WINDOW_SECONDS))}
             raise Problem(429, "too_many_failures", "Too many unknown credentials came from here.", headers=wait)
 
-    def _look_up(self, secret: str) -> Identity | None:
+    def _look_up(self, secret: str, find: Find = tokens.find) -> Identity | None:
         with self.engine.connect() as connection:
-            return tokens.find(connection, secret)
+            return find(connection, secret)
 
 
 async def require(request: Request, role: Role, key: str | None = None) -> Identity:
@@ -68,17 +90,50 @@ async def require(request: Request, role: Role, key: str | None = None) -> Ident
 
     `key` is a token that came in another way; it counts when there is no `Authorization`.
     """
+    by_session = key is None and "authorization" not in request.headers and COOKIE in request.cookies
+    identity = await (_of_session(request) if by_session else _of_token(request, key))
+    if not identity.may(role):
+        raise Problem(403, "forbidden", f"This needs the role {role.value}.", role=role.value)
+    return identity
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuse what another site's page has a browser send. Raises a 403 problem.
+
+    Every browser of today says where a request comes from; over plain HTTP to another machine only `Origin` does.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    ours = site in {"same-origin", "none"} if site is not None else urlsplit(origin).netloc == request.url.netloc
+    if not ours:
+        raise Problem(403, "cross_site", "This came from a page of another site.")
+
+
+async def _of_session(request: Request) -> Identity:
+    callers: Callers = request.app.state.callers
+    identity = await callers.of_session(request.cookies[COOKIE])
+    if identity is None:
+        raise Problem(401, "session_ended", "The session has ended; sign in again.")
+    if request.method not in SAFE:
+        require_same_origin(request)
+    return identity
+
+
+async def _of_token(request: Request, key: str | None) -> Identity:
     name, secret = _credentials(request.headers.get("authorization", ""))
     secret = secret or key
     if secret is None:
         raise Problem(401, "unauthenticated", "Send a token: `Authorization: Bearer <token>`.", headers=CHALLENGE)
     callers: Callers = request.app.state.callers
-    identity = await callers.of(secret, request.client.host if request.client else "")
+    identity = await callers.of(secret, peer(request))
     if identity is None or (name is not None and name != identity.name):
         raise Problem(401, "bad_credentials", "This token is not known, or not any more.", headers=CHALLENGE)
-    if not identity.may(role):
-        raise Problem(403, "forbidden", f"This needs the role {role.value}.", role=role.value)
     return identity
+
+
+def peer(request: Request) -> str:
+    """The address that a request came from."""
+    return request.client.host if request.client else ""
 
 
 def _credentials(header: str) -> tuple[str | None, str | None]:

@@ -85,7 +85,7 @@ async def groups(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One parked message with its body, its properties and its headers."""
-    return reply(await _view(request, _wanted(request)))
+    return reply(await described(request, _wanted(request)))
 
 
 async def replay(request: Request) -> Response:
@@ -123,7 +123,7 @@ async def _one(request: Request, act: Act) -> Response:
     wanted = _wanted(request)
     outcome = (await act([wanted]))[wanted]
     if outcome in DONE:
-        return reply(await _view(request, wanted))
+        return reply(await described(request, wanted))
     status, code, detail = WHY[outcome]
     raise unavailable(code, detail) if status == 503 else Problem(status, code, detail)
 
@@ -151,7 +151,8 @@ async def _change(request: Request) -> Change:
     return Change(asked.body.encode() if asked.body is not None else None, asked.routing_key)
 
 
-async def _view(request: Request, wanted: int) -> ParkedView:
+async def described(request: Request, wanted: int) -> ParkedView:
+    """One message, whole. Raises a 404 problem."""
     row = await transact(request, parked.get, wanted, LARGEST_BODY)
     if row is None:
         raise _unknown()

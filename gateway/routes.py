@@ -1,4 +1,7 @@
-"""Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out."""
+"""Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out.
+
+The pages of the console have a table of their own: `gateway.console.routes`.
+"""
 
 from gateway import (
     bulk,
@@ -15,6 +18,7 @@ from gateway import (
     models,
     parked,
     projects,
+    resumable,
     schedules,
     tasks,
     webhooks,
@@ -53,6 +57,7 @@ from schemas.labelling import (
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
+from schemas.resumable import ResumableView
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
 from schemas.uploads import (
     BoxesIn,
@@ -85,6 +90,9 @@ EXPORT = "/v1/exports/{export_id}"
 MONITOR = "/api/monitor"
 TEXTS = "/api/texts"
 MODELS = "/v1/models"
+RESUMABLES = "/v1/resumable"
+RESUMABLE = "/v1/resumable/{upload_id}"
+OFFSETS = "application/offset+octet-stream"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 PROJECT = "/v1/projects/{project_id}"
@@ -161,6 +169,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", f"{MODELS}/{{model}}", models.get, Role.READER, ModelView),
     Endpoint("GET", f"{MODELS}/{{model}}/versions", models.versions, Role.READER, ModelVersions),
     Endpoint("DELETE", f"{MODELS}/{{model}}", models.delete, Role.PRODUCER, None, 204),
+    Endpoint("OPTIONS", RESUMABLES, resumable.options, Role.READER, None, 204),
+    Endpoint("POST", RESUMABLES, resumable.create, Role.PRODUCER, None, 201),
+    Endpoint("HEAD", RESUMABLE, resumable.head, Role.PRODUCER, None),
+    Endpoint("GET", RESUMABLE, resumable.get, Role.PRODUCER, ResumableView),
+    Endpoint("PATCH", RESUMABLE, resumable.patch, Role.PRODUCER, None, 204, body=OFFSETS),
+    Endpoint("DELETE", RESUMABLE, resumable.delete, Role.PRODUCER, None, 204),
     Endpoint("GET", PARKED, parked.page, Role.READER, ParkedPage, query=CAUSES),
     Endpoint("GET", f"{PARKED}/groups", parked.groups, Role.READER, ParkedGroups, query=PAGED),
     Endpoint("POST", f"{PARKED}/replay", parked.replay_all, Role.ADMIN, ParkedReport, body=ParkedSelection),

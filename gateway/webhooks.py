@@ -26,7 +26,7 @@ REFUSALS = {
 async def create(request: Request) -> Response:
     """Make a webhook. The reply shows its secret, for the only time."""
     wanted = await read(request, WebhookRequest)
-    await _require_reachable(request, wanted.url)
+    await require_reachable(request, wanted.url)
     identity: Identity = request.state.identity
     made = await transact(request, webhooks.add, wanted.url, wanted.types, identity.name)
     if made is None:
@@ -44,7 +44,7 @@ async def listing(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One webhook, without its secret."""
-    return reply(WebhookView.model_validate(await _found(request, _id(request))))
+    return reply(WebhookView.model_validate(await found(request, _id(request))))
 
 
 async def delete(request: Request) -> Response:
@@ -66,33 +66,34 @@ async def rotate(request: Request) -> Response:
 async def enable(request: Request) -> Response:
     """Have a disabled webhook go on where it stopped. 409 when it is not disabled."""
     wanted = _id(request)
-    await _found(request, wanted)
+    await found(request, wanted)
     if not await transact(request, webhooks.enable, wanted):
         raise Problem(409, "not_disabled", "The webhook is not disabled.")
-    return reply(WebhookView.model_validate(await _found(request, wanted)))
+    return reply(WebhookView.model_validate(await found(request, wanted)))
 
 
 async def test(request: Request) -> Response:
     """Have a `webhook.test` delivered, by the way of all the others; its delivery tells what came of it."""
     wanted = _id(request)
-    if (await _found(request, wanted))["disabled_at"] is not None:
+    if (await found(request, wanted))["disabled_at"] is not None:
         raise Problem(409, "disabled", "The webhook is disabled; nothing is sent to it.")
     await transact(request, webhooks.try_out, wanted, request.state.traceparent)
     here = f"/v1/webhooks/{wanted}"
-    return reply(WebhookView.model_validate(await _found(request, wanted)), 202, {"Location": f"{here}/deliveries"})
+    return reply(WebhookView.model_validate(await found(request, wanted)), 202, {"Location": f"{here}/deliveries"})
 
 
 async def deliveries(request: Request) -> Response:
     """What became of each fact on its way to a webhook, newest first."""
     wanted = _id(request)
-    await _found(request, wanted)
+    await found(request, wanted)
     limit = integer(request, "limit", 100, LARGEST_PAGE)
-    found = await transact(request, webhooks.deliveries, wanted, _cursor(request), limit + 1)
-    views = [DeliveryView.model_validate(dict(row)) for row in found[:limit]]
-    return reply(DeliveryPage(deliveries=views, next=str(views[-1].seq) if len(found) > limit else None))
+    rows = await transact(request, webhooks.deliveries, wanted, _cursor(request), limit + 1)
+    views = [DeliveryView.model_validate(dict(row)) for row in rows[:limit]]
+    return reply(DeliveryPage(deliveries=views, next=str(views[-1].seq) if len(rows) > limit else None))
 
 
-async def _require_reachable(request: Request, address: str) -> None:
+async def require_reachable(request: Request, address: str) -> None:
+    """Raise a 400 problem for an address that webhooks do not go to."""
     try:
         url = httpx.URL(address)
         async with asyncio.timeout(LOOK_UP_SECONDS):
@@ -106,10 +107,11 @@ async def _require_reachable(request: Request, address: str) -> None:
 
 
 async def _with_secret(request: Request, webhook_id: UUID, secret: str) -> WebhookSecret:
-    return WebhookSecret.model_validate({**await _found(request, webhook_id), "secret": secret})
+    return WebhookSecret.model_validate({**await found(request, webhook_id), "secret": secret})
 
 
-async def _found(request: Request, webhook_id: UUID) -> dict[str, Any]:
+async def found(request: Request, webhook_id: UUID) -> dict[str, Any]:
+    """One webhook without its secret. Raises a 404 problem."""
     row: db.Row | None = await transact(request, webhooks.get, webhook_id)
     if row is None:
         raise _unknown()
@@ -117,8 +119,13 @@ async def _found(request: Request, webhook_id: UUID) -> dict[str, Any]:
 
 
 def _id(request: Request) -> UUID:
+    return id_of(request.path_params["webhook_id"])
+
+
+def id_of(text: str) -> UUID:
+    """An id as somebody wrote it. Raises a 404 problem for one that names nothing."""
     try:
-        return UUID(request.path_params["webhook_id"])
+        return UUID(text)
     except ValueError:
         raise _unknown() from None
 

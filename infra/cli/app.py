@@ -11,6 +11,7 @@ from infra.cli.analyze import analyze
 from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
+from infra.cli.doctor import console, doctor
 from infra.cli.events import events
 from infra.cli.export import export
 from infra.cli.split import split
@@ -39,6 +40,8 @@ app.command()(operate.migrate)
 app.command()(split)
 app.command()(export)
 app.command()(analyze)
+app.command()(console)
+app.command()(doctor)
 app.command()(events)
 
 

@@ -33,11 +33,15 @@ class Target:
 
     def client(self) -> Client:
         """A client for this gateway. Raises Refused when nobody said where it is."""
+        return Client(*self.where())
+
+    def where(self) -> tuple[str, str]:
+        """The address and the token. Raises Refused when nobody said."""
         url, token = self.url, self.token
         if not url or not token:
             found = self._endpoints()
             url, token = url or found["http"], token or found["token"]
-        return Client(url, token)
+        return url, token
 
     def _endpoints(self) -> dict[str, Any]:
         path = self.home / "endpoints.json"

@@ -29,6 +29,7 @@ def up(context: typer.Context) -> None:
     asked_to_stop = _stop_on_signals()
     with Local(target.home, talk.print) as local:
         talk.print(f"\n  HTTP   {local.endpoints.http}", markup=False)
+        talk.print(f"  look   {local.endpoints.http}/console (a link that signs in: reelmill console)", markup=False)
         talk.print(
             f"  AMQP   {local.endpoints.amqp.rpartition('@')[2]} (with its password in endpoints.json)", markup=False
         )

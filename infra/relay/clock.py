@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy import Connection, Engine
 
-from infra import claims, db, dependents, exports, metrics, retention, schedules
+from infra import claims, db, dependents, exports, metrics, resumable, retention, schedules
 from infra.holds import Round
 from infra.relay.transact import transact
 from infra.settings import Settings
@@ -54,6 +54,10 @@ class Clock:
     async def retire(self) -> bool:
         """Let go of old jobs."""
         return self._retention_seconds > 0 and await transact(self._engine, retention.let_go, self._retention_seconds)
+
+    async def give_up(self) -> bool:
+        """Let go of uploads that nobody goes on with."""
+        return await transact(self._engine, resumable.expire)
 
 
 def _promote(connection: Connection) -> int:

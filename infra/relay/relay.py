@@ -125,6 +125,7 @@ def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: 
         Duty("gauges", tick * 10, Gauges(engine).look),
         Duty("retention", min(60, settings.retention_seconds / 4 or 60), clock.retire),
         Duty("exports", min(60, settings.export_seconds / 4 or 60), clock.expire),
+        Duty("uploads", 60, clock.give_up),
         Duty("discard", tick * 10, disposal.discard),
         Duty("erase", tick * 10, disposal.erase),
         Duty("sweep", min(settings.orphan_seconds / 4, 3600), disposal.sweep),

@@ -78,6 +78,7 @@ update erasures set created_at = now() where object_key = any(cast(:object_key a
 -- Which of these objects does no row name, and no live job may still name?
 select object_key from unnest(cast(:object_key as text[])) as found (object_key)
 where not exists (select from blobs where blobs.object_key = found.object_key)
+    and not exists (select from upload_pieces where upload_pieces.object_key = found.object_key)
     and not exists (
         select from jobs
         where jobs.finished_at is null

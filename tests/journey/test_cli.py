@@ -100,6 +100,29 @@ def test_mistakes_have_their_codes(system: System, tmp_path: Path) -> None:
     assert "reelmill up" in nobody.stderr
 
 
+def test_doctor_finds_what_is_wrong_and_console_leads_in(system: System) -> None:
+    well = reelmill(system, "doctor", "--json")
+    found = {finding["what"]: finding["state"] for finding in json.loads(well.stdout)}
+    # The dispatcher is not up here, so a job does not get done; everything else is well.
+    assert {found.pop("a job gets done"), found["gateway"], found["services"], found["token"]} == {"fail", "ok"}
+    assert well.returncode == Exit.FAILED
+    away = reelmill(system, "doctor", REELMILL_URL="http://127.0.0.1:1")
+    assert (away.returncode, "reelmill up" in away.stdout) == (Exit.FAILED, True)
+    link = reelmill(system, "console")
+    assert (link.returncode, link.stdout.strip()) == (Exit.OK, f"{system.url}/console/sign-in#{system.token}")
+
+
+def test_every_list_speaks_json_and_completion_is_there(system: System) -> None:
+    for words in (("jobs",), ("files",), ("kinds",), ("schedules",), ("webhooks",), ("dead",)):
+        listed = reelmill(system, *words, "list", "--json")
+        assert (listed.returncode, type(json.loads(listed.stdout)), listed.stderr) == (Exit.OK, list, "")
+    for shell in ("bash", "zsh", "fish"):
+        asked = os.environ | {"_REELMILL_COMPLETE": f"source_{shell}"}
+        program = Path(sys.executable).with_name("reelmill")
+        script = subprocess.run([program], env=asked, capture_output=True, text=True, check=False, timeout=60)
+        assert (script.returncode, "_REELMILL_COMPLETE=complete_" in script.stdout) == (Exit.OK, True)
+
+
 @pytest.mark.row("X-21")
 @pytest.mark.parametrize("module", [("gateway",), ("infra.relay",), ("consumers", "splitter")])
 def test_a_bad_setting_stops_the_start_with_its_name(system: System, module: tuple[str, ...]) -> None:

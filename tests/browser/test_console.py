@@ -1,0 +1,89 @@
+"""The console as people use it: every page looks right in both themes, is accessible, lives, and acts."""
+
+from pathlib import Path
+from typing import Any
+
+import pika
+import pytest
+from playwright.sync_api import Page
+
+import gateway.console
+from infra.cli.demo import sample
+from infra.topology import JOBS
+from tests.browser.conftest import OUTPUT
+from tests.system import System, until
+
+AXE = Path(gateway.console.__path__[0]) / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def look(page: Page, name: str) -> list[object]:
+    """A picture in each theme; what axe finds in either."""
+    told: list[object] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.screenshot(path=OUTPUT / f"{name}-{scheme}.png", full_page=False)
+        if AXE.exists():
+            # In the page's own world, as a script would be: the content policy forbids anything else.
+            page.evaluate(AXE.read_text())
+            only = TAGS if scheme == "light" else ["color-contrast"]  # nothing else differs in the dark
+            found: dict[str, Any] = page.evaluate(f"axe.run({{runOnly: {only}}})")
+            told += [
+                (name, scheme, v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in found["violations"]
+            ]
+    return told
+
+
+@pytest.fixture(scope="module")
+def work(system: System) -> dict[str, str]:
+    """Something to look at: a video that was split, jobs of every state, a dead letter, a schedule."""
+    clip = system.upload(sample().read_bytes(), sample().name)
+    split = system.submit("split.video", {"file": clip, "rate": "1", "images": True})
+    note = system.upload(b"hello", "note.txt")
+    waits = system.submit("probe.echo", {"text": "later"}, run_at="2100-01-01T00:00:00Z")
+    fails = system.submit("split.video", {"file": note, "rate": "1"})
+    system.http.put("/v1/schedules/nightly", json={"cron": "0 3 * * *", "kind": "probe.echo", "params": {"text": "hi"}})
+    for n in range(12):
+        system.submit("probe.echo", {"text": f"number {n}"})
+    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+        connection.channel().basic_publish(JOBS, "split.video", b'{"file": 7')
+    hook = system.http.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/never"}).json()["id"]
+    system.until_state(split, "succeeded", patience=120)
+    system.until_state(fails, "failed")
+    runs = system.submit("analyze.sleep", {"file": note, "time": 600})
+    system.until_state(runs, "running")
+    groups = until(lambda: system.http.get("/v1/parked/groups").json()["groups"], "the message is parked")
+    cause = groups[0]["fingerprint"]
+    return {"cause": cause, "hook": hook, "clip": clip, "split": split, "waits": waits, "fails": fails, "runs": runs}
+
+
+def test_every_page_is_seen_and_accessible(page: Page, system: System, work: dict[str, str]) -> None:
+    told: list[object] = []
+    for name, path in {
+        "overview": "",
+        "jobs": "/jobs",
+        "job": f"/jobs/{work['split']}",
+        "job-failed": f"/jobs/{work['fails']}",
+        "job-running": f"/jobs/{work['runs']}",
+        "new-job": f"/jobs/new?like={work['split']}",
+        "bulk": "/jobs/bulk?action=cancel&kind=probe.echo",
+        "dead": "/dead",
+        "dead-cause": f"/dead/{work['cause']}",
+        "webhook": f"/webhooks/{work['hook']}",
+        "door": "/sign-in",
+        "schedules": "/schedules",
+        "files": "/files",
+        "file": f"/files/{work['clip']}",
+        "kinds": "/kinds",
+        "workers": "/workers",
+        "webhooks": "/webhooks",
+        "events": "/events",
+        "docs-http": "/docs/http",
+        "docs-messages": "/docs/messages",
+    }.items():
+        answer = page.goto(f"{system.url}/console{path}")
+        assert answer is not None
+        if answer.status != 200:
+            told.append((name, answer.status))
+        told += look(page, name)
+    assert told == []

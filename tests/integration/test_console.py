@@ -1,0 +1,154 @@
+"""The console without a browser: who gets in, what another site cannot do, and that every page keeps its role."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from gateway.console.page import SIGN_IN, Page
+from gateway.console.routes import PAGES
+from infra import db, tokens
+from infra.tokens import Role
+from tests.system import System
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+NOTHING = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def system(shared: System) -> System:
+    shared.start("gateway")
+    return shared
+
+
+@pytest.fixture
+def clients(system: System) -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def sign_in(clients: ExitStack, system: System, token: str) -> httpx.Client:
+    client = clients.enter_context(httpx.Client(base_url=system.url, headers=OURS))
+    answer = client.post(SIGN_IN, data={"token": token, "next": "/console/jobs"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/jobs")
+    return client
+
+
+def new_token(system: System, name: str, role: Role) -> str:
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.begin() as connection:
+        made = tokens.create(connection, name, [role])
+    engine.dispose()
+    return made
+
+
+def address(page: Page) -> str:
+    return re.sub(r"{\w+}", NOTHING, page.path)
+
+
+@pytest.mark.row("X-01")
+def test_a_stranger_is_shown_the_door(system: System) -> None:
+    for page in PAGES:
+        if page.role is None:
+            continue
+        answer = httpx.request(page.method, system.url + address(page), headers=OURS)
+        if page.method == "GET":
+            assert (answer.status_code, answer.headers["location"].startswith(SIGN_IN)) == (303, True), page.path
+        else:
+            assert answer.status_code == 401, page.path
+    wrong = httpx.post(system.url + SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
+    assert wrong.status_code == 401
+    assert "set-cookie" not in wrong.headers
+
+
+@pytest.mark.row("X-01")
+def test_a_reader_looks_and_does_nothing(system: System, clients: ExitStack) -> None:
+    reader = sign_in(clients, system, new_token(system, "reader", Role.READER))
+    for page in PAGES:
+        if page.path in {SIGN_IN, "/console/sign-out", "/console/live", "/console/assets/{name}"}:
+            continue
+        status = reader.request(page.method, address(page)).status_code
+        assert (status == 403) is (page.role is not Role.READER), page.path
+        assert status < 500, page.path
+    assert "New job" not in reader.get("/console").text
+
+
+@pytest.mark.row("X-02")
+def test_another_site_cannot_act_with_our_cookie(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    cookie = f"reelmill_session={client.cookies['reelmill_session']}"
+    for site in ("cross-site", "same-site"):
+        for path in ("/console/kinds/probe.echo/pause", "/v1/kinds/probe.echo/pause", SIGN_IN):
+            answer = httpx.post(system.url + path, headers={"Cookie": cookie, "Sec-Fetch-Site": site})
+            assert (answer.status_code, "of another site" in answer.text) == (403, True)
+    bare = httpx.post(system.url + "/console/kinds/probe.echo/pause", headers={"Cookie": cookie})
+    assert bare.status_code == 403  # neither header: not a browser of ours
+    old = {"Cookie": cookie, "Origin": system.url}
+    assert httpx.post(system.url + "/v1/kinds/probe.echo/resume", headers=old).status_code == 200
+
+
+@pytest.mark.row("X-01")
+def test_a_session_is_a_strict_cookie_and_ends_with_its_token(system: System, clients: ExitStack) -> None:
+    token = new_token(system, "brief", Role.PRODUCER)
+    opened = httpx.post(system.url + SIGN_IN, data={"token": token}, headers=OURS)
+    told = opened.headers["set-cookie"].lower()
+    assert "httponly" in told
+    assert "samesite=strict" in told
+    assert token not in told
+    client = sign_in(clients, system, token)
+    assert client.get("/v1/jobs").status_code == 200
+    kept = client.cookies["reelmill_session"]
+    assert client.post("/console/sign-out").headers["location"] == SIGN_IN
+    gone = httpx.get(system.url + "/v1/jobs", headers={"Cookie": f"reelmill_session={kept}"})
+    assert (gone.status_code, gone.json()["code"]) == (401, "session_ended")
+    fresh = sign_in(clients, system, token)
+    new_token(system, "brief", Role.PRODUCER)  # replaces the token, and with it all that it opened
+    assert fresh.get("/v1/jobs").status_code == 401
+
+
+@pytest.mark.row("X-02")
+def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    for path in (
+        "/console",
+        "/console/jobs",
+        "/console/files",
+        "/console/docs/http",
+        "/console/docs/messages",
+        SIGN_IN,
+    ):
+        answer = client.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert answer.status_code == 200
+        assert "unsafe" not in policy
+        assert "script-src 'self'" in policy
+        assert not re.search(
+            r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)|https?://(?!127\.0\.0\.1)", _own(answer.text)
+        )
+    assert client.get("/console/sign-in?next=//evil.example").text.count("evil") == 0
+    assert client.get("/console/assets/..%2fpage.py").status_code == 404
+
+
+def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    for path, status in (
+        ("/console/jobs?state=nope", 400),
+        ("/console/jobs?before=nope", 400),
+        (f"/console/jobs/{NOTHING}", 404),
+        ("/console/jobs/bulk?action=cancel", 400),
+        ("/console/jobs/bulk?action=nope&kind=a", 400),
+        ("/console/events?types=%24", 400),
+        ("/console/files/zz", 400),
+        ("/console/webhooks/nope", 404),
+    ):
+        answer = client.get(path)
+        assert (answer.status_code, "<h1>" in answer.text) == (status, True), path
+    bad = client.post("/console/jobs/new", data={"kind": "probe.echo", "params": "{"})
+    assert (bad.status_code, "Not valid" in bad.text) == (400, True)
+
+
+def _own(page: str) -> str:
+    """Without what shows text: placeholders, code, and what others wrote."""
+    return re.sub(r"placeholder=\"[^\"]*\"|<pre.*?</pre>|<td.*?</td>", "", page, flags=re.DOTALL)
