@@ -2,10 +2,12 @@
 
 from alembic import context
 
-from infra.tables import metadata
+from infra import item_tables
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=True
+    connection=context.config.attributes["connection"],
+    target_metadata=item_tables.metadata,
+    compare_server_default=True,
 )
 with context.begin_transaction():
     context.run_migrations()

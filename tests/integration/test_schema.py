@@ -9,9 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from infra import db
+from infra import db, item_tables
 from infra.migrate import migrate
-from infra.tables import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState
 
 NEW_JOB = text(
@@ -29,7 +28,7 @@ def new_job(connection: Connection) -> uuid.UUID:
 def test_migrations_make_what_the_models_say(database: Engine) -> None:
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, item_tables.metadata) == []
 
 
 def test_migrating_twice_and_at_once_is_safe(database_url: str) -> None:
