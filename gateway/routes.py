@@ -1,15 +1,50 @@
 """Every URL on one screen: method, path, handler, who may call it, what goes in, what comes out."""
 
-from gateway import bulk, contracts, events, files, health, jobs, kinds, parked, schedules, webhooks
+from gateway import (
+    bulk,
+    collections,
+    contracts,
+    events,
+    files,
+    health,
+    jobs,
+    kinds,
+    leases,
+    parked,
+    schedules,
+    webhooks,
+)
 from gateway.endpoint import Endpoint
 from gateway.legacy import analyses
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
+from schemas.collections import (
+    Added,
+    CollectionPage,
+    CollectionRequest,
+    CollectionView,
+    Counts,
+    ItemPage,
+    ItemView,
+    Leaderboard,
+    NewItems,
+)
 from schemas.events import ChangePage
 from schemas.files import FilePage, FileView
 from schemas.jobs import JobPage, JobRequest, JobView, OutputPage, Timeline
 from schemas.kinds import KindLimits, KindList, KindView
+from schemas.leases import (
+    Extension,
+    ExtensionView,
+    Giving,
+    LeaseRequest,
+    LeaseView,
+    Moves,
+    MovesView,
+    Submission,
+    SubmissionView,
+)
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
@@ -20,6 +55,8 @@ KINDS = "/v1/kinds"
 SCHEDULE = "/v1/schedules/{name}"
 PARKED = "/v1/parked"
 FILE = "/v1/files/{file_id}"
+COLLECTION = "/v1/collections/{name}"
+LEASE = "/v1/collections/{name}/leases/{lease}"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 BYTES = "application/octet-stream"
@@ -91,6 +128,36 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", f"{HOOK}/rotate", webhooks.rotate, Role.ADMIN, WebhookSecret),
     Endpoint("POST", f"{HOOK}/enable", webhooks.enable, Role.ADMIN, WebhookView),
     Endpoint("GET", f"{HOOK}/deliveries", webhooks.deliveries, Role.ADMIN, DeliveryPage, query=PAGED),
+    # Items under lease.
+    Endpoint("GET", "/v1/collections", collections.page, Role.READER, CollectionPage, query=PAGED),
+    Endpoint(
+        "PUT",
+        COLLECTION,
+        collections.put,
+        Role.PRODUCER,
+        CollectionView,
+        201,
+        body=CollectionRequest,
+        also={200: CollectionView},
+    ),
+    Endpoint("GET", COLLECTION, collections.get, Role.READER, CollectionView),
+    Endpoint("GET", f"{COLLECTION}/counts", collections.counts, Role.READER, Counts, query=("state", "partition")),
+    Endpoint("GET", f"{COLLECTION}/leaderboard", collections.leaderboard, Role.READER, Leaderboard),
+    Endpoint("POST", f"{COLLECTION}/items", collections.add, Role.PRODUCER, Added, body=NewItems),
+    Endpoint(
+        "GET",
+        f"{COLLECTION}/items",
+        collections.items,
+        Role.READER,
+        ItemPage,
+        query=("state", "partition", "dead", *PAGED),
+    ),
+    Endpoint("POST", f"{COLLECTION}/moves", leases.move, Role.WORKER, MovesView, body=Moves),
+    Endpoint("GET", f"{COLLECTION}/items/{{key:path}}", collections.item, Role.READER, ItemView),
+    Endpoint("POST", f"{COLLECTION}/leases", leases.acquire, Role.WORKER, LeaseView, body=LeaseRequest),
+    Endpoint("POST", f"{LEASE}/extend", leases.extend, Role.WORKER, ExtensionView, body=Extension),
+    Endpoint("POST", f"{LEASE}/release", leases.release, Role.WORKER, SubmissionView, body=Giving),
+    Endpoint("POST", f"{LEASE}/submit", leases.submit, Role.WORKER, SubmissionView, body=Submission),
     Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
     Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
     # The file store and analyses, as their README shows them.

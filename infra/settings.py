@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     fast_prefetch: int = Field(
         500, ge=1, le=10_000, description="Messages that a consumer of the fast lane has in hand at a time."
     )
+    lease_wait_seconds: float = Field(5, gt=0, le=60, description="How long a request about items may take.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
     beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")

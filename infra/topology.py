@@ -12,6 +12,7 @@ JOBS = "reelmill.jobs"
 EVENTS = "reelmill.events"
 DEAD = "reelmill.dead"
 UNROUTABLE = "reelmill.unroutable"
+LEASES = "reelmill.leases"
 DELIVERY_LIMIT = 20
 # A policy may lower it: the lower one counts. What a full queue refuses stays in its row.
 LONGEST_QUEUE = 1_000_000
@@ -73,8 +74,23 @@ def _parking(name: str) -> Queue:
     return Queue(name, name, ("",), {"x-queue-type": "quorum", "x-delivery-limit": PARKING_LIMIT})
 
 
+# Questions about items. Each lives as long as somebody waits for its answer, so what expires is nobody's loss and goes
+# nowhere. Asked through the default exchange.
+_LEASES = Queue(
+    LEASES,
+    "",
+    (),
+    {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-max-length": LONGEST_QUEUE,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    },
+)
+
 QUEUES = (
     *(_work(consumer) for consumer in Consumer),
+    _LEASES,
     _parking(DEAD),
     _parking(UNROUTABLE),
 )

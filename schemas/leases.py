@@ -12,12 +12,13 @@ from schemas.items import ItemState
 MOST_ITEMS = 1000
 MOST_RESULTS = 10_000
 LONGEST_TTL = 60 * 24 * 3600.0
+LONGEST_REQUEST_ID = 200
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Partition = Annotated[str, StringConstraints(max_length=200)]
 Worker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ItemKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-RequestId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+RequestId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REQUEST_ID)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TTL, allow_inf_nan=False)]
 Reported = Literal["completed", "missing", "failed", "nacked", "available", "running"]
 
