@@ -1,10 +1,19 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from consumers.artifacts import Artifact, Step
 from schemas.bulk import Bulk
+from schemas.leases import Reported
+
+
+class Readable(Protocol):
+    """Something to read from."""
+
+    def read(self, size: int) -> bytes:
+        """The next piece; empty at the end."""
 
 
 class Workspace(Protocol):
@@ -44,3 +53,22 @@ class Workspace(Protocol):
 
     def progress(self, percent: float) -> None:
         """Tell how far the work is, 0 to 100. Lossy and rate limited: nothing may depend on it."""
+
+
+class Catalogue(Workspace, Protocol):
+    """The outside world of work on a collection of items."""
+
+    def import_items(self, collection: str, source: Readable) -> Step | None:
+        """Make CSV of line, key, partition and attributes part of a collection, and remember it as the step `merged`.
+
+        All at once or not at all. None when there is no such collection. Raises Fenced.
+        """
+
+    def move_items(
+        self, collection: str, state: Reported, named: Sequence[tuple[int, str]], ordinal: int
+    ) -> Step | None:
+        """Set the state of items, named by line and key, and remember what became of them as a step.
+
+        Its record is `{"lines", "counts", "refused": [[line, key, code], ...]}`. None when there is no such collection.
+        Raises Fenced.
+        """

@@ -27,6 +27,8 @@ HANDLERS: Mapping[str, str] = {
     "split.video": "consumers.splitter.handler:handle",
     "probe.echo": "consumers.dispatcher.echo:handle",
     "jobs.bulk": "consumers.keeper.bulk:handle",
+    "items.import": "consumers.keeper.items:import_items",
+    "items.set_state": "consumers.keeper.items:set_states",
 }
 
 

@@ -15,7 +15,7 @@ from gateway import (
     webhooks,
 )
 from gateway.endpoint import Endpoint
-from gateway.legacy import analyses
+from gateway.legacy import analyses, pages, segments
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
@@ -63,6 +63,9 @@ BYTES = "application/octet-stream"
 SSE = "text/event-stream"
 FORM = "multipart/form-data"
 JSON = "application/json"
+HTML = "text/html"
+NEXT = "/api/download/next"
+TAKING = ("collection", "partition", "worker")
 PAGED = ("cursor", "limit")
 DATES = ("created_after", "created_before")
 CAUSES = ("code", "queue", "fingerprint", "open", *PAGED)
@@ -178,6 +181,41 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/analysis/{analysis_id}", analyses.get, Role.READER, JSON, legacy=True),
     Endpoint("DELETE", "/analysis/{analysis_id}", analyses.cancel, Role.PRODUCER, JSON, 202, legacy=True),
     Endpoint("POST", "/analysis/{analysis_id}/cancel", analyses.cancel, Role.PRODUCER, JSON, 202, legacy=True),
+    # The download manager, as its README shows it.
+    Endpoint("GET", "/", pages.index, Role.READER, HTML, query=("collection", *PAGED)),
+    Endpoint("GET", "/id/{item:path}", pages.item, Role.READER, HTML, query=("collection",)),
+    Endpoint(
+        "GET",
+        "/api/segments/count",
+        segments.count,
+        Role.READER,
+        JSON,
+        query=("state", "partition", "collection"),
+        legacy=True,
+    ),
+    Endpoint("GET", "/api/segments/{item:path}", segments.get, Role.READER, JSON, query=("collection",), legacy=True),
+    Endpoint("GET", NEXT, segments.next_item, Role.WORKER, JSON, query=TAKING, legacy=True),
+    Endpoint("POST", NEXT, segments.next_item, Role.WORKER, JSON, query=TAKING, legacy=True),
+    Endpoint(
+        "POST",
+        "/api/download/batch",
+        segments.batch,
+        Role.WORKER,
+        JSON,
+        body=segments.Batch,
+        query=("collection",),
+        legacy=True,
+    ),
+    Endpoint(
+        "PUT",
+        "/api/download/{item:path}",
+        segments.update,
+        Role.WORKER,
+        JSON,
+        body=segments.Update,
+        query=("collection",),
+        legacy=True,
+    ),
     # For those who watch.
     Endpoint("GET", "/healthz", health.alive, None, JSON),
     Endpoint("GET", "/readyz", health.ready, None, JSON, query=("deep",)),

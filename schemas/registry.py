@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.analyses import Sleep
 from schemas.bulk import Bulk
+from schemas.catalogue import ImportItems, SetStates
 from schemas.echo import Echo
 from schemas.fields import Strict
 from schemas.splitting import SplitVideo
@@ -102,6 +103,22 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.KEEPER,
             summary="Cancel or retry every job that a filter chooses.",
             limits=Limits(wall_seconds=2 * 3600, memory_bytes=2 * 1024**3, scratch_bytes=1024**3),
+        ),
+        Kind(
+            name="items.import",
+            params=ImportItems,
+            consumer=Consumer.KEEPER,
+            summary="Bring the lines of a file into a collection; what is known keeps its progress.",
+            inputs=("file",),
+            limits=Limits(wall_seconds=6 * 3600, memory_bytes=1024**3),
+        ),
+        Kind(
+            name="items.set_state",
+            params=SetStates,
+            consumer=Consumer.KEEPER,
+            summary="Set the state of every item that a file names.",
+            inputs=("file",),
+            limits=Limits(wall_seconds=6 * 3600, memory_bytes=1024**3),
         ),
     )
 }

@@ -25,17 +25,24 @@ class Collection:
     rules: Rules
 
 
+def known(connection: Connection, name: str) -> Collection | None:
+    """A collection, without waiting for our turn."""
+    row = db.row(connection, "items.collection", name=name)
+    return _collection(row) if row is not None else None
+
+
 def enter(connection: Connection, names: Iterable[str]) -> dict[str, Collection]:
     """Wait for our turn in these collections; those that exist, by name. Statements that follow see all before us."""
     found = db.rows(connection, "leases.enter", space=COLLECTION_LOCKS, names=sorted(set(names)))
-    return {
-        row["name"]: Collection(
-            row["id"],
-            row["name"],
-            Ordering(row["ordering"]),
-            row["ttl_seconds"],
-            row["per_worker"],
-            Rules(row["max_attempts"], row["retry_seconds"]),
-        )
-        for row in found
-    }
+    return {row["name"]: _collection(row) for row in found}
+
+
+def _collection(row: db.Row) -> Collection:
+    return Collection(
+        row["id"],
+        row["name"],
+        Ordering(row["ordering"]),
+        row["ttl_seconds"],
+        row["per_worker"],
+        Rules(row["max_attempts"], row["retry_seconds"]),
+    )
