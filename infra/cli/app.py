@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import dead, files, jobs, kinds, operate, schedules, webhooks
+from infra.cli import dead, files, items, jobs, kinds, lease, operate, schedules, webhooks, worker
 from infra.cli.asking import submit
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
@@ -25,6 +25,10 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
+app.add_typer(items.app, name="items")
+app.command()(items.audioset)
+app.add_typer(lease.app, name="lease")
+app.add_typer(worker.app, name="worker")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(operate.tokens, name="token")

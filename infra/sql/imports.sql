@@ -89,7 +89,9 @@ insert into item_tallies (collection_id, partition, state, items)
 select :collection, partition, 'available', items from grown
 
 -- name: memory
-set local work_mem = '256MB'
+-- And joins of whole files, whatever the transaction has forbidden before.
+set local work_mem = '256MB'; set local enable_hashjoin to default; set local enable_mergejoin to default;
+set local enable_seqscan to default
 
 -- name: analyze
 analyze novel

@@ -5,6 +5,10 @@ select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
     pg_advisory_xact_lock(cast(:space as integer), id) is null as entered
 from collections where name = any(cast(:names as text[])) order by id
 
+-- name: plans
+-- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled.
+set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off
+
 -- name: by_request
 select r.place, l.id from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
     as r (owner, request_id, place)
@@ -204,7 +208,7 @@ with done as (
     )
     select h.pool_id, h.position, h.collection_id, h.partition, h.state, 'completed', h.attempt, h.lease_id,
         l.worker, h.leased_at, h.nacked_at
-    from leases l join held_items h on h.lease_id = l.id
+    from leases l join held_items h on h.lease_id = l.id and h.lease_id = any(cast(:ids as uuid[]))
     where l.id = any(cast(:ids as uuid[])) and l.ended_at is null
     on conflict (pool_id, position) do update set
         before = excluded.before, state = excluded.state, moved_by = excluded.moved_by, moved_at = now(),
@@ -238,7 +242,7 @@ with back as (
         h.attempt - case when :charged then 0 else 1 end, h.lease_id, coalesce(cast(:mover as text), l.worker), h.leased_at, h.nacked_at,
         case when :charged and h.attempt >= c.max_attempts then null else now() end,
         case when :charged then 'lease_expired' end, case when :charged then 'The lease ran out.' end
-    from leases l join held_items h on h.lease_id = l.id join collections c on c.id = l.collection_id
+    from leases l join held_items h on h.lease_id = l.id and h.lease_id = any(cast(:ids as uuid[])) join collections c on c.id = l.collection_id
     where l.id = any(cast(:ids as uuid[])) and l.ended_at is null
     on conflict (pool_id, position) do update set
         before = excluded.before, state = excluded.state, attempt = excluded.attempt, moved_by = excluded.moved_by,

@@ -18,6 +18,7 @@ from infra.leasing.collection import enter
 from schemas.collections import CollectionRequest
 from schemas.items import ItemState
 from schemas.leases import ORDER, Order
+from tests.integration.test_plans import looked_at
 
 EXPIRE_ALL = text("update leases set expires_at = now() - interval '1 second' where ended_at is null")
 
@@ -345,3 +346,19 @@ def test_the_database_refuses_a_move_from_another_state(hundred: Engine) -> None
         connection.execute(text("insert into grants select pool_id, lo, hi, taken, lease_id from grants"))
     with hundred.begin() as connection:
         assert db.rows(connection, "items.collections", after="", limit=5)[0]["name"] == "c"
+
+
+@pytest.mark.parametrize("query", ["leases.complete", "leases.return", "leases.contents", "leases.keys_of"])
+def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engine, query: str) -> None:
+    make(database, "c", [f"k{n}" for n in range(8000)])
+    asked = {"op": "acquire", "count": 20}
+    leases = [lease for _ in range(4) for lease in ask(database, *[asked] * 50)]
+    own = leases[0]["lease"]
+    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None}
+    terms |= {"keys": keys(leases[0]), "leases": [own] * 20}
+    explained = text(f"explain (analyze, format json) {db.sql(query).text}")
+    with database.connect() as connection:
+        enter(connection, ["c"])
+        [plan] = connection.execute(explained, {name: terms[name] for name in explained.compile().params}).scalar_one()
+        assert looked_at(plan["Plan"]) < 2000
+        connection.rollback()
