@@ -91,7 +91,7 @@ select :collection, partition, 'available', items from grown
 -- name: memory
 -- And joins of whole files, whatever the transaction has forbidden before.
 set local work_mem = '256MB'; set local enable_hashjoin to default; set local enable_mergejoin to default;
-set local enable_seqscan to default
+set local enable_seqscan to default; set local enable_bitmapscan to default
 
 -- name: analyze
 analyze novel

@@ -7,7 +7,8 @@ from collections where name = any(cast(:names as text[])) order by id
 
 -- name: plans
 -- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled.
-set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off
+set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
+set local enable_bitmapscan to off
 
 -- name: by_request
 select r.place, l.id from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
@@ -142,27 +143,28 @@ where l.id = g.id and l.ended_at is null
 returning l.id, l.expires_at, l.open
 
 -- name: keys_of
--- Facts about items that are named, and who holds them: a state of their own tells it, else the grant over them.
+-- Facts about items that are named, and who holds them: a state of their own tells it, else the one grant over them.
+-- `limit` keeps the planner from reading the whole collection for a few keys.
 select g.place, i.pool_id, i.position, p.partition, coalesce(s.state, case when r.lease_id is null then 'available'
     else 'leased' end) as state, coalesce(s.attempt, case when r.lease_id is null then 0 else 1 end) as attempt,
-    s.state is not null as touched, coalesce(s.lease_id, r.lease_id) as lease_id, s.ready_at is not null as offered,
-    coalesce(s.leased_at, l.taken_at) as leased_at, s.nacked_at, l.owner,
-    exists (
+    s.state is not null as touched, case when s.state is null then r.lease_id else s.lease_id end as lease_id,
+    s.ready_at is not null as offered, coalesce(s.leased_at, l.taken_at) as leased_at, s.nacked_at, l.owner,
+    r.lease_id = g.lease_id or s.lease_id = g.lease_id or exists (
         select from item_history h
         where h.pool_id = i.pool_id and h.position = i.position and h.lease_id = g.lease_id
-    ) or s.lease_id = g.lease_id or exists (
-        select from grants was where was.lease_id = g.lease_id and was.pool_id = i.pool_id
-            and was.lo <= i.position and was.hi > i.position
     ) as had
 from unnest(cast(:keys as text[]), cast(:leases as uuid[])) with ordinality as g (key, lease_id, place)
-join items i on i.collection_id = :collection and i.shuffle = hashtextextended(g.key, 0) and i.key = g.key
+cross join lateral (
+    select pool_id, position from items
+    where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+) as i
 join pools p on p.id = i.pool_id
 left join item_states s on s.pool_id = i.pool_id and s.position = i.position
 left join lateral (
     select case when hi > i.position then lease_id end as lease_id from grants
     where pool_id = i.pool_id and lo <= i.position order by lo desc limit 1
-) as r on s.state is null
-left join leases l on l.id = coalesce(s.lease_id, r.lease_id)
+) as r on true
+left join leases l on l.id = case when s.state is null then r.lease_id else s.lease_id end
 
 -- name: move
 with given as (
