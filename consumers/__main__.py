@@ -6,7 +6,7 @@ import sys
 
 from consumers.registry import lane_of, work_of
 from consumers.runtime.database import Database
-from consumers.runtime.fast.loop import FastRuntime
+from consumers.runtime.dispatching import DispatcherRuntime
 from consumers.runtime.loop import Runtime
 from infra import db, telemetry
 from infra.probes import Check, Probes
@@ -48,13 +48,13 @@ def serve(settings: Settings, consumer: Consumer) -> None:
 
 def _put_together(
     settings: Settings, consumer: Consumer, database: Database
-) -> tuple[Runtime | FastRuntime, dict[str, Check]]:
+) -> tuple[Runtime | DispatcherRuntime, dict[str, Check]]:
     """The runtime of the lane that the consumer's kinds have, and what has to work for it to be ready."""
     work = work_of(consumer)
     given = (settings, consumer.value, queue_of(consumer), work, database)
     if lane_of(work) is Lane.FAST:
-        fast = FastRuntime(*given)
-        return fast, {"broker": lambda: fast.intake.connected, "database": database.ready}
+        dispatcher = DispatcherRuntime(*given)
+        return dispatcher, {"broker": dispatcher.connected, "database": database.ready}
     leased = Runtime(*given)
     return leased, {
         "broker": lambda: leased.intake.connected,

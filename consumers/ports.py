@@ -1,5 +1,6 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from consumers.artifacts import Artifact, Step
 from consumers.snapshot import Snapshot
 from schemas.bulk import Bulk
 from schemas.exports import ExportLabels, TrainClassifier
+from schemas.leases import Reported
 from schemas.linear import LinearModel
 
 
@@ -129,3 +131,22 @@ class AnalysisWorkspace(Workspace, Protocol):
     @property
     def device(self) -> str:
         """What networks run on: `cpu`, `cuda:0`, ..."""
+
+
+class Catalogue(Workspace, Protocol):
+    """The outside world of work on a collection of items."""
+
+    def import_items(self, collection: str, source: Readable) -> Step | None:
+        """Make CSV of line, key, partition and attributes part of a collection, and remember it as the step `merged`.
+
+        All at once or not at all. None when there is no such collection. Raises Fenced.
+        """
+
+    def move_items(
+        self, collection: str, state: Reported, named: Sequence[tuple[int, str]], ordinal: int
+    ) -> Step | None:
+        """Set the state of items, named by line and key, and remember what became of them as a step.
+
+        Its record is `{"lines", "counts", "refused": [[line, key, code], ...]}`. None when there is no such collection.
+        Raises Fenced.
+        """

@@ -41,6 +41,8 @@ HANDLERS: Mapping[str, str] = {
     "annotate.import": "consumers.annotation.importing:handle",
     "dataset.task": "consumers.datasets.build:handle",
     "dataset.archive": "consumers.datasets.archive:handle",
+    "items.import": "consumers.keeper.items:import_items",
+    "items.set_state": "consumers.keeper.items:set_states",
 }
 
 

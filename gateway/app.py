@@ -23,6 +23,7 @@ from gateway.waiting import MOST_WAITERS
 from infra import db
 from infra.outbox import Outbox
 from infra.publisher import Publisher
+from infra.questions import Questions
 from infra.settings import Settings
 from infra.storage import Storage, Unavailable
 
@@ -48,7 +49,9 @@ def create(settings: Settings) -> Starlette:
         watching = asyncio.create_task(pressure.watch(), name="pressure")
         outbox = Outbox(engine, publisher, heard=pressure.heard)
         await outbox.start()
-        app.state.services = Services(settings, engine, storage, outbox, publisher, pressure)
+        questions = Questions(settings)
+        await questions.start()
+        app.state.services = Services(settings, engine, storage, outbox, publisher, pressure, questions)
         app.state.callers = Callers(engine)
         app.state.rates = Rates(settings.requests_per_second)
         app.state.tail = Tail(engine)
@@ -60,6 +63,7 @@ def create(settings: Settings) -> Starlette:
             preparing.cancel()
             watching.cancel()
             # Entrances are closed by the server; what was accepted is committed and published before the doors close.
+            await questions.stop()
             await outbox.stop()
             await publisher.stop()
             engine.dispose()

@@ -15,9 +15,9 @@ from infra.annotations import Author
 from schemas.datasets import (
     SPLITS,
     ArchiveRequest,
+    DatasetItemPage,
     GroupPage,
     GroupView,
-    ItemPage,
     SplitRequest,
     VersionPage,
     VersionRequest,
@@ -147,7 +147,7 @@ async def items(request: Request) -> Response:
     rest = f"{last['task_id']}.{last['frame']}.{last['augmentation']}" if last is not None else None
     number = datasets.written(row["number"])
     shown = [versions.item(services(request).storage, row["group_name"], number, each, ttl) for each in found[:limit]]
-    return reply(ItemPage(group=row["group_name"], version=number, items=shown, next=rest))
+    return reply(DatasetItemPage(group=row["group_name"], version=number, items=shown, next=rest))
 
 
 async def delete(request: Request) -> Response:

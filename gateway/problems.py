@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from infra import db, files, jobs, storage, uploads
+from infra import collections, db, files, jobs, storage, uploads
 from infra.outbox import Overloaded
 
 log = structlog.get_logger()
@@ -89,6 +89,10 @@ TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (files.InUseError, _in_use),
     (uploads.Refusal, lambda error: Problem(error.status, error.code, error.detail, **error.extra)),
     (jobs.InputsGoneError, lambda _: Problem(409, "inputs_gone", "A file that the job reads is not there any more.")),
+    (
+        collections.UnknownCollection,
+        lambda _: Problem(404, "unknown_collection", "There is no such collection."),
+    ),
     (db.REFUSED, _refused),
     (db.UNSTORABLE, lambda _: Problem(400, "invalid_parameter", "A value is outside of what can be stored.")),
     (Overloaded, lambda _: unavailable("overloaded", "Too many requests are waiting; try again shortly.")),

@@ -36,3 +36,17 @@ def after(request: Request) -> tuple[datetime, str] | None:
         return in_utc(datetime.fromisoformat(created_at)), key
     except (TypeError, ValueError):
         raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.", field="cursor") from None
+
+
+def place_cursor(pool: int, position: int) -> str:
+    """Where the next page of items begins."""
+    return f"{pool}-{position}"
+
+
+def place(request: Request) -> tuple[int, int]:
+    """The item that the page before ended with, or one before all. Raises a 400 problem."""
+    given = request.query_params.get("cursor", "0-0")
+    pool, dash, position = given.partition("-")
+    if not (dash and all(part.isascii() and part.isdigit() and len(part) <= 9 for part in (pool, position))):
+        raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.", field="cursor")
+    return (int(pool), int(position)) if "cursor" in request.query_params else (0, -1)

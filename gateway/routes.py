@@ -6,6 +6,7 @@ The pages of the console have a table of their own: `gateway.console.routes`.
 from gateway import (
     bulk,
     classifiers,
+    collections,
     contracts,
     datasets,
     events,
@@ -15,6 +16,7 @@ from gateway import (
     jobs,
     kinds,
     labelling_projects,
+    leases,
     models,
     parked,
     projects,
@@ -24,15 +26,26 @@ from gateway import (
     webhooks,
 )
 from gateway.endpoint import Endpoint
-from gateway.legacy import analyses, content, forms, labelforward
+from gateway.legacy import analyses, content, forms, labelforward, pages, segments
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
+from schemas.collections import (
+    Added,
+    CollectionPage,
+    CollectionRequest,
+    CollectionView,
+    Counts,
+    ItemPage,
+    ItemView,
+    Leaderboard,
+    NewItems,
+)
 from schemas.datasets import (
     ArchiveRequest,
+    DatasetItemPage,
     GroupPage,
     GroupView,
-    ItemPage,
     SplitRequest,
     VersionPage,
     VersionRequest,
@@ -53,6 +66,17 @@ from schemas.labelling import (
     TimestampView,
     VoteRequest,
     VoteView,
+)
+from schemas.leases import (
+    Extension,
+    ExtensionView,
+    Giving,
+    LeaseRequest,
+    LeaseView,
+    Moves,
+    MovesView,
+    Submission,
+    SubmissionView,
 )
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
@@ -93,6 +117,8 @@ MODELS = "/v1/models"
 RESUMABLES = "/v1/resumable"
 RESUMABLE = "/v1/resumable/{upload_id}"
 OFFSETS = "application/offset+octet-stream"
+COLLECTION = "/v1/collections/{name}"
+LEASE = "/v1/collections/{name}/leases/{lease}"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 PROJECT = "/v1/projects/{project_id}"
@@ -106,6 +132,9 @@ BYTES = "application/octet-stream"
 SSE = "text/event-stream"
 FORM = "multipart/form-data"
 JSON = "application/json"
+HTML = "text/html"
+NEXT = "/api/download/next"
+TAKING = ("collection", "partition", "worker")
 PAGED = ("cursor", "limit")
 DATES = ("created_after", "created_before")
 CAUSES = ("code", "queue", "fingerprint", "open", *PAGED)
@@ -224,6 +253,36 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", f"{CLASSIFIER}/exports", exports.page, Role.READER, ExportPage, query=PAGED),
     Endpoint("GET", EXPORT, exports.get, Role.READER, ExportView),
     Endpoint("GET", f"{EXPORT}/content", exports.content, Role.READER, BYTES, query=("redirect",)),
+    # Items under lease.
+    Endpoint("GET", "/v1/collections", collections.page, Role.READER, CollectionPage, query=PAGED),
+    Endpoint(
+        "PUT",
+        COLLECTION,
+        collections.put,
+        Role.PRODUCER,
+        CollectionView,
+        201,
+        body=CollectionRequest,
+        also={200: CollectionView},
+    ),
+    Endpoint("GET", COLLECTION, collections.get, Role.READER, CollectionView),
+    Endpoint("GET", f"{COLLECTION}/counts", collections.counts, Role.READER, Counts, query=("state", "partition")),
+    Endpoint("GET", f"{COLLECTION}/leaderboard", collections.leaderboard, Role.READER, Leaderboard),
+    Endpoint("POST", f"{COLLECTION}/items", collections.add, Role.PRODUCER, Added, body=NewItems),
+    Endpoint(
+        "GET",
+        f"{COLLECTION}/items",
+        collections.items,
+        Role.READER,
+        ItemPage,
+        query=("state", "partition", "dead", *PAGED),
+    ),
+    Endpoint("POST", f"{COLLECTION}/moves", leases.move, Role.WORKER, MovesView, body=Moves),
+    Endpoint("GET", f"{COLLECTION}/items/{{key:path}}", collections.item, Role.READER, ItemView),
+    Endpoint("POST", f"{COLLECTION}/leases", leases.acquire, Role.WORKER, LeaseView, body=LeaseRequest),
+    Endpoint("POST", f"{LEASE}/extend", leases.extend, Role.WORKER, ExtensionView, body=Extension),
+    Endpoint("POST", f"{LEASE}/release", leases.release, Role.WORKER, SubmissionView, body=Giving),
+    Endpoint("POST", f"{LEASE}/submit", leases.submit, Role.WORKER, SubmissionView, body=Submission),
     Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
     Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
     # The file store and analyses, as their README shows them.
@@ -308,7 +367,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("PUT", f"{VERSION}/split", datasets.resplit, Role.PRODUCER, VersionView, body=SplitRequest),
     Endpoint("POST", f"{VERSION}/archives", datasets.pack, Role.PRODUCER, VersionView, 202, body=ArchiveRequest),
     Endpoint("GET", f"{VERSION}/archives/{{archive}}", datasets.archive, Role.READER, None, 307),
-    Endpoint("GET", f"{VERSION}/items", datasets.items, Role.READER, ItemPage, query=("split", "ttl", *PAGED)),
+    Endpoint("GET", f"{VERSION}/items", datasets.items, Role.READER, DatasetItemPage, query=("split", "ttl", *PAGED)),
     Endpoint("GET", VERSION_ID, datasets.version_by_id, Role.READER, VersionView),
     Endpoint("POST", f"{VERSION_ID}/build", datasets.build_by_id, Role.PRODUCER, VersionView, 202),
     # The content processor and the dataset builder, as their README shows them.
@@ -335,6 +394,41 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=FORM,
         legacy=True,
         key=forms.auth_key,
+    ),
+    # The download manager, as its README shows it.
+    Endpoint("GET", "/", pages.index, Role.READER, HTML, query=("collection", *PAGED)),
+    Endpoint("GET", "/id/{item:path}", pages.item, Role.READER, HTML, query=("collection",)),
+    Endpoint(
+        "GET",
+        "/api/segments/count",
+        segments.count,
+        Role.READER,
+        JSON,
+        query=("state", "partition", "collection"),
+        legacy=True,
+    ),
+    Endpoint("GET", "/api/segments/{item:path}", segments.get, Role.READER, JSON, query=("collection",), legacy=True),
+    Endpoint("GET", NEXT, segments.next_item, Role.WORKER, JSON, query=TAKING, legacy=True),
+    Endpoint("POST", NEXT, segments.next_item, Role.WORKER, JSON, query=TAKING, legacy=True),
+    Endpoint(
+        "POST",
+        "/api/download/batch",
+        segments.batch,
+        Role.WORKER,
+        JSON,
+        body=segments.Batch,
+        query=("collection",),
+        legacy=True,
+    ),
+    Endpoint(
+        "PUT",
+        "/api/download/{item:path}",
+        segments.update,
+        Role.WORKER,
+        JSON,
+        body=segments.Update,
+        query=("collection",),
+        legacy=True,
     ),
     # For those who watch.
     Endpoint("GET", "/healthz", health.alive, None, JSON),

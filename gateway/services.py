@@ -12,6 +12,7 @@ from starlette.requests import Request
 from gateway.pressure import Pressure
 from infra.outbox import Outbox
 from infra.publisher import Publisher
+from infra.questions import Questions
 from infra.settings import Settings
 from infra.storage import Storage
 
@@ -29,6 +30,7 @@ class Services:
     outbox: Outbox
     publisher: Publisher
     pressure: Pressure
+    questions: Questions
 
 
 def services(request: Request) -> Services:

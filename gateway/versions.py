@@ -10,7 +10,7 @@ from gateway.problems import Problem
 from gateway.services import transact
 from infra import datasets, db
 from infra.storage import Storage
-from schemas.datasets import SPLITS, ArchiveView, ItemView, SplitShare, TaskState, VersionSummary, VersionView
+from schemas.datasets import SPLITS, ArchiveView, DatasetItemView, SplitShare, TaskState, VersionSummary, VersionView
 
 
 async def view(request: Request, version: UUID) -> VersionView:
@@ -57,13 +57,13 @@ def summary(row: db.Row) -> VersionSummary:
     )
 
 
-def item(storage: Storage, group: str, version: str, row: db.Row, ttl: int) -> ItemView:
+def item(storage: Storage, group: str, version: str, row: db.Row, ttl: int) -> DatasetItemView:
     """A picture of a version. Its keys are what the old system called its objects."""
     task, frame, augmentation = row["task_id"], row["frame"], row["augmentation"]
     folder = f"dataset/{group}/{task}/{frame}" + (f"/{augmentation}" if augmentation else "")
     stem = f"{augmentation}_{frame}" if augmentation else str(frame)
     text = row["text_object"]
-    return ItemView.model_validate(
+    return DatasetItemView.model_validate(
         dict(row)
         | {
             "image_key": f"{folder}/{stem}.jpg",

@@ -24,6 +24,7 @@ CLOSE_SECONDS = 5.0
 HEARTBEAT_SECONDS = 15
 PERSISTENT = 2
 NOT_FOUND = 404
+REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 class BrokerAway(Exception):
@@ -57,6 +58,13 @@ class Link:
             line = Line(await self._channel(), settled)
             await _either(line.ready, line.closed)
             return line
+
+    async def questions(self, heard: Callable[[str, int, bytes], None], lost: Callable[[str], None]) -> "Questions":
+        """Open a channel for questions that are answered. Raises BrokerAway."""
+        with _translated():
+            questions = Questions(await self._channel(), heard, lost)
+            await _either(questions.ready, questions.closed)
+            return questions
 
     async def depth(self, queue: str) -> int | None:
         """Messages that are ready in a queue; None when there is no such queue. Raises BrokerAway."""
@@ -131,6 +139,43 @@ class Line:
     def _on_close(self, _: Any, reason: Exception) -> None:
         self.confirms.abandon()
         _resolve(self.closed)(reason)
+
+
+class Questions:
+    """One channel on which questions go out and their answers come in, by direct reply-to.
+
+    `heard` is told each answer: whose it is, its status, its body. `lost` is told of questions that no queue took.
+    """
+
+    def __init__(self, channel: Any, heard: Callable[[str, int, bytes], None], lost: Callable[[str], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[Exception] = loop.create_future()
+        self.ready: asyncio.Future[Any] = loop.create_future()
+        self._channel = channel
+        self._heard = heard
+        self._lost = lost
+        channel.add_on_close_callback(lambda _, reason: _resolve(self.closed)(reason))
+        channel.add_on_return_callback(self._on_return)
+        channel.basic_consume(REPLY_TO, self._on_answer, auto_ack=True, callback=_resolve(self.ready))
+
+    def ask(self, queue: str, name: str, body: bytes, seconds: float | None) -> None:
+        """Send a question straight to a queue; it is gone after `seconds`. Raises BrokerAway, with nothing written."""
+        properties = BasicProperties(
+            content_type="application/json",
+            correlation_id=name,
+            message_id=name,
+            reply_to=REPLY_TO,
+            expiration=str(round(seconds * 1000)) if seconds is not None else None,
+        )
+        with _translated():
+            self._channel.basic_publish("", queue, body, properties, mandatory=True)
+
+    def _on_answer(self, _: Any, __: Any, properties: BasicProperties, body: bytes) -> None:
+        status = properties.type or ""
+        self._heard(properties.correlation_id or "", int(status) if status.isdigit() else 500, body)
+
+    def _on_return(self, _: Any, __: Any, properties: BasicProperties, ___: bytes) -> None:
+        self._lost(properties.correlation_id or "")
 
 
 def _resolve(future: asyncio.Future[T]) -> Callable[[T], None]:

@@ -109,6 +109,14 @@ def documents(values: Iterable[Any]) -> list[str]:
     return [document(value) for value in values]
 
 
+def copy_in(connection: Connection, query: str, source: Any) -> None:
+    """Run a named `copy ... from stdin` with what `source.read(size)` gives, in pieces."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        cursor.copy_expert(sql(query).text, source, 256 * 1024)
+
+
 def constraint_of(error: DBAPIError) -> str | None:
     """The name of the constraint that refused a statement, if one did."""
     diagnostics = getattr(error.orig, "diag", None)

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     fast_prefetch: int = Field(
         500, ge=1, le=10_000, description="Messages that a consumer of the fast lane has in hand at a time."
     )
+    lease_wait_seconds: float = Field(5, gt=0, le=60, description="How long a request about items may take.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     device: str = Field("cpu", pattern=r"^(cpu|mps|cuda(:[0-9]{1,3})?)$", description="What networks run on.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads of a network that runs on the CPU.")

@@ -14,6 +14,7 @@ DEAD = "reelmill.dead"
 UNROUTABLE = "reelmill.unroutable"
 #: Where the old API asked for exports: `clf-7`.
 OLD_EXPORTS = "dl_manager"
+LEASES = "reelmill.leases"
 DELIVERY_LIMIT = 20
 # A policy may lower it: the lower one counts. What a full queue refuses stays in its row.
 LONGEST_QUEUE = 1_000_000
@@ -94,8 +95,23 @@ def _forwarding(name: str, key: str) -> Queue:
     )
 
 
+# Questions about items. Each lives as long as somebody waits for its answer, so what expires is nobody's loss and goes
+# nowhere. Asked through the default exchange.
+_LEASES = Queue(
+    LEASES,
+    "",
+    (),
+    {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-max-length": LONGEST_QUEUE,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    },
+)
+
 QUEUES = (
     *(_work(consumer) for consumer in Consumer),
+    _LEASES,
     _forwarding(OLD_EXPORTS, "export.labels"),
     _parking(DEAD),
     _parking(UNROUTABLE),

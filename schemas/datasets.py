@@ -205,7 +205,7 @@ class GroupPage(BaseModel):
     next: str | None
 
 
-class ItemView(BaseModel):
+class DatasetItemView(BaseModel):
     """A picture of a version with its label text. The links need no token, and last for a while."""
 
     task_id: UUID
@@ -226,10 +226,10 @@ class ItemView(BaseModel):
     expires_in: int
 
 
-class ItemPage(BaseModel):
+class DatasetItemPage(BaseModel):
     """Pictures of a version."""
 
     group: str
     version: str
-    items: list[ItemView]
+    items: list[DatasetItemView]
     next: str | None

@@ -15,6 +15,7 @@ from schemas.analyses import (
     VideoAnalysis,
 )
 from schemas.bulk import Bulk
+from schemas.catalogue import ImportItems, SetStates
 from schemas.datasets import DatasetArchive, DatasetTask
 from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
 from schemas.echo import Echo
@@ -251,6 +252,23 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.SPLITTER,
             summary="Pack a dataset version into an archive.",
             limits=Limits(attempts=3),
+        ),
+        # Items under lease.
+        Kind(
+            name="items.import",
+            params=ImportItems,
+            consumer=Consumer.KEEPER,
+            summary="Bring the lines of a file into a collection; what is known keeps its progress.",
+            inputs=("file",),
+            limits=Limits(wall_seconds=6 * 3600, memory_bytes=1024**3),
+        ),
+        Kind(
+            name="items.set_state",
+            params=SetStates,
+            consumer=Consumer.KEEPER,
+            summary="Set the state of every item that a file names.",
+            inputs=("file",),
+            limits=Limits(wall_seconds=6 * 3600, memory_bytes=1024**3),
         ),
     )
 }

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,14 +22,16 @@ from consumers.runtime import labelled, models
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
 from consumers.snapshot import Snapshot
-from infra import bulk, claims, db, stages, steps
+from infra import bulk, catalogue, claims, db, stages, steps
 from infra.claims import Claim
+from infra.imports import Source
 from infra.models.rows import Registered
 from infra.objects import Readable, Stored, digest
 from infra.steps import Checkpoint
 from infra.storage import Corrupt, NotThere, Storage, Unavailable, output_key
 from schemas.bulk import Bulk
 from schemas.exports import ExportLabels, TrainClassifier
+from schemas.leases import Reported
 from schemas.linear import LinearModel
 
 T = TypeVar("T")
@@ -162,6 +164,30 @@ class StoredWorkspace:
             raise Fenced from None
         return Step(made.name, made.ordinal, made.record) if made is not None else None
 
+    def import_items(self, collection: str, source: Source) -> Step | None:
+        """Merge a file's items. Not repeated when the database goes away: the source is spent, the attempt fails."""
+        try:
+            with translated(), self._engine.begin() as connection:
+                return self._step(catalogue.merge(connection, self._claim, collection, source))
+        except bulk.LostClaim:
+            raise Fenced from None
+        except DatabaseAway as error:
+            raise JobError("database_unavailable", "The database went away during the import.") from error
+
+    def move_items(
+        self, collection: str, state: Reported, named: Sequence[tuple[int, str]], ordinal: int
+    ) -> Step | None:
+        """Set the state of items. Raises Fenced."""
+
+        def move() -> Checkpoint | None:
+            with translated(), self._engine.begin() as connection:
+                return catalogue.move(connection, self._claim, collection, state, named, ordinal)
+
+        try:
+            return self._step(_patiently(move))
+        except bulk.LostClaim:
+            raise Fenced from None
+
     def progress(self, percent: float) -> None:
         """Note how far the work is, at most twice a second; while the database is away, less often."""
         now = self._clock()
@@ -175,6 +201,9 @@ class StoredWorkspace:
                 claims.progress(connection, self._claim, min(max(percent, 0.0), 100.0))
         except DatabaseAway:
             self._quiet_until = self._clock() + LONGEST_WAIT_SECONDS
+
+    def _step(self, made: Checkpoint | None) -> Step | None:
+        return Step(made.name, made.ordinal, made.record) if made is not None else None
 
     def _remember(self, stored: Stored) -> None:
         """Know the latest objects only: a long video has no end of them. The same frame again comes soon or never."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import datasets, dead, files, jobs, kinds, models, operate, schedules, webhooks
+from infra.cli import datasets, dead, files, items, jobs, kinds, lease, models, operate, schedules, webhooks, worker
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
 from infra.cli.client import Refused
@@ -29,6 +29,10 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
+app.add_typer(items.app, name="items")
+app.command()(items.audioset)
+app.add_typer(lease.app, name="lease")
+app.add_typer(worker.app, name="worker")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(models.app, name="models")
 app.add_typer(schedules.app, name="schedules")

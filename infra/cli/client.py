@@ -28,6 +28,7 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
+        self.url, self.token = url, token
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=httpx.Timeout(30, read=90), follow_redirects=True
         )

@@ -2,13 +2,21 @@
 
 from alembic import context
 
-from infra import annotation_tables, entry_tables, labelling_tables, model_tables
+from infra import annotation_tables, entry_tables, item_tables, labelling_tables, model_tables
 from infra.tables import metadata
 
-TABLES = (model_tables, annotation_tables, labelling_tables, entry_tables)  # each adds its own to the metadata
+TABLES = (
+    item_tables,
+    model_tables,
+    annotation_tables,
+    labelling_tables,
+    entry_tables,
+)  # each adds its own to the metadata
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=True
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    compare_server_default=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -15,6 +15,7 @@ from infra.relay.duty import Duty, pause, perform
 from infra.relay.expiry import Expiry
 from infra.relay.facts import Facts
 from infra.relay.gauges import Gauges
+from infra.relay.holders import Holders
 from infra.relay.hooks import Hooks
 from infra.relay.leadership import Leadership, LostLeadership
 from infra.relay.losses import Losses
@@ -109,6 +110,7 @@ def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: 
     tick = settings.relay_tick_seconds
     clock = Clock(settings, engine)
     hooks = Hooks(settings, engine, leadership)
+    holders = Holders(engine)
     disposal = Disposal(settings, engine, Storage(settings))
     return (
         Duty("promote", tick, clock.promote),
@@ -120,6 +122,8 @@ def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: 
         Duty("facts", tick, Facts(engine, leadership, outlet).publish),
         Duty("hooks", tick, hooks.collect),
         Duty("deliveries", tick, hooks.deliver),
+        Duty("leases", tick, holders.sweep),
+        Duty("tallies", tick * 4, holders.fold),
         Duty("expiry", 60, Expiry(settings, engine).retire),
         Duty("losses", max(tick, settings.republish_seconds / 4), Losses(settings, engine, outlet).find),
         Duty("gauges", tick * 10, Gauges(engine).look),

@@ -1,0 +1,135 @@
+"""`items.import` and `items.set_state`: files of items, with a word about every line that did not go as it should."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from consumers.artifacts import Step
+from consumers.keeper import lines
+from consumers.keeper.rows import Bad, Row, rows
+from consumers.outcome import Done, Rejected
+from consumers.ports import Catalogue
+from schemas.catalogue import ImportItems, SetStates
+
+REPORT = "report.ndjson"
+BATCH = 5000
+PIECE_ROWS = 2000
+PIECE = 1024 * 1024
+
+
+def import_items(params: ImportItems, workspace: Catalogue) -> Done:
+    """Stage the file as it is read, merge it at once. Merged, it stays so: a later attempt only tells it."""
+    report = workspace.scratch / REPORT
+    merged = next(iter(workspace.checkpoints()), None)
+    with report.open("wb") as sink:
+        source = Staging(_items(params, workspace), sink)
+        if merged is None:
+            merged = _merged(params.collection, source, workspace)
+        while source.read(PIECE):
+            pass
+    if merged is None:
+        raise Rejected("unknown_collection", "There is no such collection.")
+    return _told(merged, source.rejected, report, workspace)
+
+
+def _merged(collection: str, source: "Staging", workspace: Catalogue) -> Step | None:
+    """What breaks the reading comes through the database as something else: it is the reading that counts."""
+    try:
+        return workspace.import_items(collection, source)
+    except Exception:
+        if source.broken is not None:
+            raise source.broken from None
+        raise
+
+
+def _told(merged: Step, rejected: int, report: Path, workspace: Catalogue) -> Done:
+    record = merged.record
+    with report.open("ab") as sink:
+        for outcome in ("duplicate", "updated"):
+            for number, key in record[f"{outcome}_lines"]:
+                _say(sink, {"line": number, "outcome": outcome, "key": key})
+    counts = {name: record[name] for name in ("inserted", "updated", "unchanged", "duplicate")}
+    artifact = workspace.store(REPORT, report, "application/x-ndjson")
+    return Done({"lines": sum(counts.values()) + rejected, **counts, "rejected": rejected}, (artifact,))
+
+
+def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Row | Bad]:
+    path = workspace.input(params.file)
+    for name, text in lines.texts(path, workspace.name(params.file)):
+        yield from rows(text, name, params)
+
+
+class Staging:
+    """Items as the database wants to be told of them, made as fast as it reads. Bad lines go to the report."""
+
+    def __init__(self, items: Iterator[Row | Bad], report: IO[bytes]) -> None:
+        self._items = items
+        self._report = report
+        self._held = b""
+        self.rejected = 0
+        self.broken: Exception | None = None
+
+    def read(self, size: int = PIECE) -> bytes:
+        """The next piece of CSV: line, key, partition, attributes."""
+        while not self._held:
+            try:
+                some = list(islice(self._items, PIECE_ROWS))
+            except Exception as error:
+                self.broken = error
+                raise
+            if not some:
+                return b""
+            self._held = self._csv(some)  # nothing, when all of them were bad
+        piece, self._held = self._held[:size], self._held[size:]
+        return piece
+
+    def _csv(self, some: list[Row | Bad]) -> bytes:
+        made = []
+        for each in some:
+            if isinstance(each, Bad):
+                self.rejected += 1
+                _say(self._report, {"line": each.line, "outcome": "rejected", "reason": each.reason})
+                continue
+            key, partition = each.key.replace('"', '""'), each.partition.replace('"', '""')
+            attributes = each.attributes.decode().replace('"', '""')
+            made.append(f'{each.line},"{key}","{partition}","{attributes}"\n')
+        return "".join(made).encode()
+
+
+def set_states(params: SetStates, workspace: Catalogue) -> Done:
+    """Move the items batch by batch; each batch is remembered with what became of it."""
+    done = workspace.checkpoints()
+    text = chain.from_iterable(found for _, found in lines.texts(workspace.input(params.file), ""))
+    named = ((n, key) for n, line in enumerate(text, 1) if (key := _first_column(line)))
+    skip = sum(step.record["lines"] for step in done)
+    for ordinal in range(len(done), 10**6):
+        batch = list(islice(named, skip, skip + BATCH))
+        skip = 0
+        if not batch:
+            break
+        step = workspace.move_items(params.collection, params.state, batch, ordinal)
+        if step is None:
+            raise Rejected("unknown_collection", "There is no such collection.")
+        done.append(step)
+    counts: Counter[str] = Counter()
+    report = workspace.scratch / REPORT
+    with report.open("wb") as sink:
+        for step in done:
+            counts.update(step.record["counts"])
+            for number, key, code in step.record["refused"]:
+                _say(sink, {"line": number, "key": key, "outcome": "refused", "code": code})
+    artifact = workspace.store(REPORT, report, "application/x-ndjson")
+    return Done({name: counts[name] for name in ("updated", "unchanged", "unknown", "rejected")}, (artifact,))
+
+
+def _first_column(line: str) -> str:
+    """What stands before the first comma; nothing for blank lines and comments."""
+    return "" if line.startswith("#") else line.partition(",")[0].strip()
+
+
+def _say(sink: IO[bytes], told: dict[str, Any]) -> None:
+    sink.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE, default=str))

@@ -1,0 +1,67 @@
+"""The lines of an uploaded file, whatever it is packed in: plain, gzip, a zip of several files. Never whole here."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from consumers.outcome import Rejected
+
+GZIP = b"\x1f\x8b"
+ZIP = b"PK\x03\x04"
+MOST_MEMBERS = 100
+MOST_BYTES = 16 * 1024**3
+LONGEST_LINE = 1024 * 1024
+BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+
+
+def texts(path: Path, name: str) -> Iterator[tuple[str, Iterator[str]]]:
+    """Each text in a file: what it is called, and its lines with their ends, as they come.
+
+    Bytes that are no UTF-8 become surrogates. Raises Rejected for what cannot be unpacked, or is too much.
+    """
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic.startswith(GZIP):
+        with gzip.open(path) as packed:
+            yield name.removesuffix(".gz"), _lines(cast(IO[bytes], packed))
+    elif magic == ZIP:
+        yield from _members(path)
+    else:
+        with path.open("rb") as plain:
+            yield name, _lines(plain)
+
+
+def _members(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+            if len(members) > MOST_MEMBERS:
+                raise Rejected("bad_archive", f"The archive has more than {MOST_MEMBERS} files.")
+            for info in members:
+                with archive.open(info) as member:
+                    yield info.filename.rpartition("/")[2], _lines(member)
+    except BROKEN as error:
+        raise Rejected("bad_archive", f"The archive cannot be unpacked: {type(error).__name__}.") from error
+
+
+def _wanted(name: str) -> bool:
+    return not name.startswith("__MACOSX/") and not name.rpartition("/")[2].startswith(".")
+
+
+def _lines(source: IO[bytes]) -> Iterator[str]:
+    left = MOST_BYTES
+    text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        while line := text.readline(LONGEST_LINE):
+            left -= len(line)
+            if left < 0:
+                raise Rejected("too_large", f"Unpacked, the file has more than {MOST_BYTES} bytes.")
+            yield line
+    except BROKEN as error:
+        raise Rejected("bad_archive", f"The file cannot be unpacked: {type(error).__name__}.") from error
+    finally:
+        text.detach()

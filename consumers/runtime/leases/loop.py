@@ -1,0 +1,176 @@
+"""The loop of those who hand out items: all that has arrived is answered in one transaction.
+
+An answer leaves after the commit, and its question is acknowledged after that. So a question whose answer got lost with
+this process comes again, and gets the same lease; and what an answer gave to somebody who has gone is taken back.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from uuid import UUID
+
+import orjson
+import structlog
+
+from consumers.runtime.database import Database, DatabaseAway
+from consumers.runtime.fast.rejects import Rejects
+from consumers.runtime.fast.requests import Refused
+from consumers.runtime.foreign import Unprocessable
+from consumers.runtime.leases.reading import lifetime, read
+from infra import metrics
+from infra.broker import Delivery, Intake
+from infra.broker.replies import Replies
+from infra.leasing import desk
+from infra.leasing.collection import enter
+from infra.leasing.desk import Answer, Case
+from infra.settings import Settings
+from infra.topology import LEASES
+from schemas.leases import Order
+
+LONGEST_TURN_SECONDS = 0.5
+SILENT_SECONDS = 60.0
+RETRY_SECONDS = 0.5
+BROKEN = Answer(500, b'{"code":"internal_error","detail":"Something broke on our side; the log has it."}')
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Questions that are answered together, and since when they are in hand."""
+
+    asked: list[tuple[Delivery, Order]] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+
+class LeaseRuntime:
+    """Answers questions about items, in one thread."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        amqp_url = settings.amqp_url.get_secret_value()
+        self.intake = Intake(amqp_url, LEASES, settings.fast_prefetch)
+        self._most = max(settings.fast_prefetch // 2, 1)
+        self._replies = Replies(amqp_url)
+        self._rejects = Rejects(amqp_url, LEASES, self.intake)
+        self._database = database
+        self._batch = Batch()
+        self._not_before = 0.0
+        self._turned = time.monotonic()
+        self._unheard: dict[UUID, str] = {}
+        """Leases that nobody has heard of, and their collections."""
+        self._stopping = False
+
+    def alive(self) -> bool:
+        """Whether the loop turns, and hears its queue unless the broker is away."""
+        return time.monotonic() - self._turned < SILENT_SECONDS and self.intake.deaf_seconds() < SILENT_SECONDS
+
+    def stop(self) -> None:
+        """Take no more."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        self.intake.resume()
+        while not self._stopping:
+            self.turn()
+
+    def close(self) -> None:
+        """Hang up. What is not acknowledged goes back to its queue."""
+        self.intake.close()
+        self._replies.close()
+
+    def turn(self) -> None:
+        """Wait for questions, for half a second at most, and answer what has arrived."""
+        if self._batch.asked or not self.intake.pending:
+            due = min(self.intake.due(), self._replies.due(), LONGEST_TURN_SECONDS)
+            wait(self.intake.sockets(), due)
+        self._turned = time.monotonic()
+        self.intake.turn()
+        ready = self._replies.turn()
+        if self._batch.asked and not self.intake.current(self._batch.asked[0][0]):
+            self._batch = Batch()  # all of it is delivered again
+        if not self._batch.asked and ready:
+            self._batch = self._take()
+        try:
+            if self._turned >= self._not_before:
+                self._settle()
+        except DatabaseAway as error:
+            self._not_before = time.monotonic() + RETRY_SECONDS
+            log.warning("questions held", action="leases.held", orders=len(self._batch.asked), reason=str(error))
+        self.intake.settle_all(self._rejects.turn())
+
+    def _take(self) -> Batch:
+        batch = Batch()
+        for delivery in self.intake.take_all(self._most):
+            try:
+                batch.asked.append((delivery, read(delivery)))
+            except Unprocessable as problem:
+                self._refuse(delivery, problem)
+        return batch
+
+    def _refuse(self, delivery: Delivery, problem: Unprocessable) -> None:
+        """Say what is wrong to whoever waits; where nobody does, put the message where people look."""
+        if "reply_to" not in delivery.properties:
+            self._rejects.add([Refused(delivery, delivery, problem, None)])
+        else:
+            self._replies.send(delivery, 400, told(problem))
+            self.intake.settle(delivery)
+
+    def _settle(self) -> None:
+        batch = self._batch
+        age = time.monotonic() - batch.since
+        waiting = [(delivery, order) for delivery, order in batch.asked if lifetime(delivery) > age]
+        cases = self._answered([order for _, order in waiting]) if waiting else []
+        for (delivery, _), case in zip(waiting, cases, strict=True):
+            self._reply(delivery, case)
+        self._note_unheard([(delivery, case) for (delivery, _), case in zip(waiting, cases, strict=True)])
+        self._batch = Batch()
+        self.intake.settle_all([delivery for delivery, _ in batch.asked])
+        if batch.asked:
+            metrics.jobs_batch_size.observe(len(batch.asked))
+        self._take_back()
+
+    def _answered(self, orders: Sequence[Order]) -> list[Case]:
+        """All in one transaction; if one of them spoils it, each in its own. Raises DatabaseAway."""
+        try:
+            with self._database.transaction() as connection:
+                return desk.answer(connection, orders)
+        except DatabaseAway:
+            raise
+        except Exception as error:
+            if len(orders) > 1:
+                return [case for order in orders for case in self._answered([order])]
+            log.error("a question breaks", action="leases.broke", exc_info=error)
+            return [Case(orders[0], BROKEN)]
+
+    def _reply(self, delivery: Delivery, case: Case) -> None:
+        answer = case.answer or BROKEN
+        if "reply_to" in delivery.properties and not self._replies.send(delivery, answer.status, answer.body):
+            log.warning("an answer was not sent", action="leases.not_sent")
+
+    def _note_unheard(self, told: Sequence[tuple[Delivery, Case]]) -> None:
+        """Remember the leases whose takers have gone, or that nobody can be told of."""
+        leases: dict[str | None, dict[UUID, str]] = {}
+        for delivery, case in told:
+            if case.leases:
+                mine = leases.setdefault(delivery.properties.get("reply_to"), {})
+                mine |= dict.fromkeys(case.leases, case.order.collection)
+        for reply_to, mine in leases.items():
+            if reply_to is None or not self._replies.heard(reply_to):
+                self._unheard |= mine
+
+    def _take_back(self) -> None:
+        if not self._unheard:
+            return
+        with self._database.transaction() as connection:
+            for name, collection in enter(connection, self._unheard.values()).items():
+                mine = [lease for lease, where in self._unheard.items() if where == name]
+                desk.give_back(connection, collection, mine)
+        log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard))
+        self._unheard.clear()
+
+
+def told(problem: Unprocessable) -> bytes:
+    """A refusal as an answer."""
+    return orjson.dumps({"code": problem.code, "detail": f"The request cannot be read: {problem.detail}."})

@@ -1,0 +1,80 @@
+"""What jobs do to a collection as a whole, each step remembered in the transaction that did it, under their claim."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from infra import imports, steps
+from infra.bulk import LostClaim
+from infra.claims import Claim
+from infra.imports import Source
+from infra.leasing.collection import enter, known
+from infra.leasing.reporting import Report, report
+from infra.steps import Checkpoint
+from infra.verdicts import Speaker
+from schemas.leases import Reported, Result
+
+MERGED = "merged"
+
+
+def merge(connection: Connection, held: Claim, collection: str, source: Source) -> Checkpoint | None:
+    """Stage a file and merge it; None when there is no such collection. Raises LostClaim: roll back."""
+    imports.copy(connection, source)
+    found = known(connection, collection)
+    if found is None:
+        return None
+    merged = imports.merge(connection, found)
+    record = {
+        "inserted": merged.inserted,
+        "updated": merged.updated,
+        "unchanged": merged.unchanged,
+        "duplicate": merged.duplicate,
+        "duplicate_lines": [list(each) for each in merged.repeated],
+        "updated_lines": [list(each) for each in merged.renewed],
+    }
+    return _remembered(connection, held, Checkpoint(MERGED, 0, record, ()))
+
+
+def move(
+    connection: Connection,
+    held: Claim,
+    collection: str,
+    state: Reported,
+    named: Sequence[tuple[int, str]],
+    ordinal: int,
+) -> Checkpoint | None:
+    """Set the state of items; None when there is no such collection. Raises LostClaim: roll back."""
+    found = enter(connection, [collection]).get(collection)
+    if found is None:
+        return None
+    speaker = Speaker(held.submitted_by, held.submitted_by, override=True)
+    said = Report(speaker, [Result(key=key, state=state) for _, key in named])
+    report(connection, found, [said])
+    told = sorted(zip(_order(named, said), said.verdicts, strict=True), key=lambda each: each[0])
+    refused = [(number, v.key, v.code) for number, v in told if v.outcome == "refused"]
+    unknown = sum(code == "unknown_item" for _, _, code in refused)
+    record = {
+        "lines": len(named),
+        "counts": {
+            "updated": said.count("done"),
+            "unchanged": said.count("unchanged"),
+            "unknown": unknown,
+            "rejected": len(refused) - unknown,
+        },
+        "refused": [list(each) for each in refused],
+    }
+    return _remembered(connection, held, Checkpoint(f"batch-{ordinal:06d}", ordinal, record, ()))
+
+
+def _order(named: Sequence[tuple[int, str]], said: Report) -> list[int]:
+    """The lines of the verdicts: those of a key come in the order in which it was named."""
+    lines: dict[str, list[int]] = {}
+    for number, key in reversed(named):
+        lines.setdefault(key, []).append(number)
+    return [lines[verdict.key].pop() for verdict in said.verdicts]
+
+
+def _remembered(connection: Connection, held: Claim, step: Checkpoint) -> Checkpoint:
+    if not steps.checkpoint(connection, held.id, held.token, step):
+        raise LostClaim
+    return step

@@ -1,0 +1,175 @@
+"""`reelmill items`: import a file, count, list, show, set states from a file of ids."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from infra.cli import files, jobs
+from infra.cli.client import Client, Refused
+from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.exits import Exit
+
+app = typer.Typer(no_args_is_help=True, help="Items: what is handed out to workers under leases.")
+Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
+Timeout = jobs.Timeout
+BATCH = 5000
+SEGMENT_LISTS = ("balanced_train_segments.csv", "eval_segments.csv", "unbalanced_train_segments.csv")
+
+
+@app.command("import")
+def import_file(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    collection: Collection = "segments",
+    form: Annotated[str, typer.Option("--format", help="auto, csv, tsv, jsonl or audioset.")] = "auto",
+    key: Annotated[list[str] | None, typer.Option(help="A column of the key; may be repeated.")] = None,
+    partition: Annotated[str | None, typer.Option(help="The partition of every line.")] = None,
+    timeout: Timeout = 3600,
+    as_json: Json = False,
+) -> None:
+    """Upload a file of items and import it; what is known keeps its progress. Makes the collection if need be."""
+    _import(context, path, collection, {"format": form, "key": key or [], "partition": partition}, timeout, as_json)
+
+
+def audioset(
+    context: typer.Context,
+    root: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The root of the datasets.")],
+    audioset_path: Annotated[str, typer.Option(help="AudioSet's folder in it.")] = "audioset",
+    collection: Collection = "segments",
+    timeout: Timeout = 3600,
+    as_json: Json = False,
+) -> None:
+    """Import AudioSet's segment lists, as many as there are under <root>/<audioset-path>/datasplits."""
+    folder = root / audioset_path / "datasplits"
+    there = [folder / name for name in SEGMENT_LISTS if (folder / name).is_file()]
+    if not there:
+        raise Refused(f"There is none of {', '.join(SEGMENT_LISTS)} in {folder}.", Exit.NOT_FOUND)
+    for path in there:
+        _import(context, path, collection, {"format": "audioset"}, timeout, as_json)
+
+
+def _import(
+    context: typer.Context, path: Path, collection: str, params: dict[str, Any], timeout: float, as_json: bool
+) -> None:
+    caller = client(context)
+    ensure(caller, collection)
+    file = files.send(caller, path)
+    asked = {"collection": collection, "file": file["sha256"]} | params
+    job = caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked})
+    jobs.conclude(jobs.follow(caller, job, timeout), as_json)
+
+
+def ensure(caller: Client, collection: str) -> None:
+    """Make a collection with the usual rules, unless it is there."""
+    try:
+        caller.call("GET", f"/v1/collections/{quote(collection)}")
+    except Refused as refused:
+        if refused.code is not Exit.NOT_FOUND:
+            raise
+        caller.call("PUT", f"/v1/collections/{quote(collection)}", json={})
+
+
+@app.command("count")
+def count(
+    context: typer.Context,
+    collection: Collection = "segments",
+    state: Annotated[str | None, typer.Option(help="Only items in this state.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Only items of this partition.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How many items are in which state."""
+    wanted = {k: v for k, v in (("state", state), ("partition", partition)) if v is not None}
+    counts = client(context).call("GET", f"/v1/collections/{quote(collection)}/counts", params=wanted)
+    if as_json:
+        show(counts)
+        return
+    table(("state", "items"), [(name, str(n)) for name, n in counts["by_state"].items()])
+
+
+@app.command("list")
+def listing(
+    context: typer.Context,
+    collection: Collection = "segments",
+    state: Annotated[str | None, typer.Option(help="missing or failed.")] = None,
+    dead: Annotated[bool, typer.Option(help="Only those that are not offered again.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 30,
+    as_json: Json = False,
+) -> None:
+    """Some items."""
+    wanted = {"state": state, "dead": "1" if dead else None, "limit": limit}
+    page = client(context).call(
+        "GET", f"/v1/collections/{quote(collection)}/items", params={k: v for k, v in wanted.items() if v is not None}
+    )
+    if as_json:
+        show(page["items"])
+        return
+    rows = [(i["key"], i["partition"], i["state"], str(i["attempt"]), i["error"] or "") for i in page["items"]]
+    table(("key", "partition", "state", "attempt", "error"), rows)
+
+
+@app.command("show")
+def one(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The item's key.")],
+    collection: Collection = "segments",
+    as_json: Json = False,
+) -> None:
+    """One item and what has happened to it. Write `--` before a key that begins with a dash."""
+    item = client(context).call("GET", f"/v1/collections/{quote(collection)}/items/{quote(key, safe='')}")
+    if as_json:
+        show(item)
+        return
+    facts = {name: value for name, value in item.items() if name != "history" and value is not None}
+    for name, value in facts.items():
+        data.print(f"{name}: {value}", markup=False)
+    moves = [(m["at"][:19], m["by"], m["before"], m["state"], m["error"] or "") for m in item["history"]]
+    table(("when", "who", "from", "to", "error"), moves)
+
+
+@app.command("set-state")
+def set_state(
+    context: typer.Context,
+    state: Annotated[str, typer.Argument(help="available, completed, missing or failed.")],
+    file: Annotated[Path, typer.Option("--file", "-f", exists=True, dir_okay=False, help="A key on each line.")],
+    collection: Collection = "segments",
+    as_json: Json = False,
+) -> None:
+    """Set the state of every item that a file names: one a line, up to the first comma. 1 when one was refused."""
+    caller, at = client(context), f"/v1/collections/{quote(collection)}/moves"
+    updated, refused = 0, []
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as source:
+        named = _named(source)
+        while batch := list(islice(named, BATCH)):
+            sound = {key: number for number, key in batch if key.isprintable() and _is_text(key)}
+            refused += [(number, key, "not_text") for number, key in batch if key not in sound]
+            if sound:
+                told = caller.call("POST", at, json={"moves": [{"key": key, "state": state} for key in sound]})
+                updated += told["updated"]
+                refused += [(sound[key], key, "unknown_item") for key in told["unknown"]]
+                refused += [(sound[each["key"]], each["key"], each["code"]) for each in told["rejected"]]
+    if as_json:
+        show({"updated": updated, "refused": [{"line": n, "key": ascii(k), "code": c} for n, k, c in sorted(refused)]})
+    else:
+        for number, key, code in sorted(refused):
+            talk.print(f"line {number}: {key!a} [{code}]", markup=False, style="red")
+        talk.print(f"{updated} updated, {len(refused)} refused")
+    if refused:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _named(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        key = line.partition(",")[0].strip()
+        if key and not key.startswith("#"):
+            yield number, key
+
+
+def _is_text(key: str) -> bool:
+    try:
+        return len(key.encode()) <= 1024
+    except UnicodeEncodeError:
+        return False

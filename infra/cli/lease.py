@@ -1,0 +1,62 @@
+"""`reelmill lease`: take items by hand, keep them, give them back, say what became of them."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from infra.cli.context import client, show
+from infra.cli.items import Collection
+
+app = typer.Typer(no_args_is_help=True, help="Leases: items that are yours for a time. Prints JSON.")
+Lease = Annotated[str, typer.Argument(help="The lease's id.")]
+Ttl = Annotated[float | None, typer.Option(min=0.1, help="Seconds; the collection's by default.")]
+
+
+@app.command("take")
+def take(
+    context: typer.Context,
+    count: Annotated[int, typer.Argument(min=1, max=1000)] = 1,
+    collection: Collection = "segments",
+    partition: Annotated[str | None, typer.Option(help="Only of this partition.")] = None,
+    worker: Annotated[str, typer.Option(help="Who takes them.")] = "cli",
+    ttl: Ttl = None,
+) -> None:
+    """Take items."""
+    wanted = {"count": count, "worker": worker, "ttl": ttl, "partition": partition}
+    body = {k: v for k, v in wanted.items() if v is not None}
+    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases", json=body))
+
+
+@app.command("extend")
+def extend(context: typer.Context, lease: Lease, collection: Collection = "segments", ttl: Ttl = None) -> None:
+    """Hold a lease for longer."""
+    body = {"ttl": ttl} if ttl is not None else {}
+    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/extend", json=body))
+
+
+@app.command("release")
+def release(context: typer.Context, lease: Lease, collection: Collection = "segments") -> None:
+    """Give back what a lease still holds."""
+    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/release", json={}))
+
+
+@app.command("submit")
+def submit(
+    context: typer.Context,
+    lease: Lease,
+    collection: Collection = "segments",
+    completed: Annotated[list[str] | None, typer.Option(help="A key that is done; may be repeated.")] = None,
+    failed: Annotated[list[str] | None, typer.Option(help="A key that failed.")] = None,
+    missing: Annotated[list[str] | None, typer.Option(help="A key whose source is gone.")] = None,
+    error: Annotated[str | None, typer.Option(help="Why.")] = None,
+) -> None:
+    """Say what became of items; without any, all that the lease still holds is done."""
+    said = (("completed", completed), ("failed", failed), ("missing", missing))
+    results = [
+        {"key": key, "state": state} | ({"error": error} if error and state != "completed" else {})
+        for state, keys in said
+        for key in keys or ()
+    ]
+    body = {"results": results} if results else {"completed": "all"}
+    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/submit", json=body))

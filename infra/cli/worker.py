@@ -1,0 +1,65 @@
+"""`reelmill worker run`: takes items and runs a command for each; Ctrl-C gives back what is not done."""
+
+import os
+import signal
+import socket
+import subprocess
+from typing import Annotated, Any
+
+import typer
+
+from infra.cli.client import Refused
+from infra.cli.context import client, talk
+from infra.cli.exits import Exit
+from infra.cli.items import Collection
+from infra.worker import Lost, Terms, Worker
+
+app = typer.Typer(no_args_is_help=True, help="Workers: run a command for every item.")
+MISSING = 44
+"""A command that exits with this says that the item's source is gone."""
+TOLD_BYTES = 2000
+
+
+@app.command("run", context_settings={"ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    command: Annotated[list[str], typer.Argument(help="The command; {key} and {partition} are put in.")],
+    collection: Collection = "segments",
+    name: Annotated[str, typer.Option(help="What this worker is called.")] = f"{socket.gethostname()}:{os.getpid()}",
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Items of one lease.")] = 1,
+    ttl: Annotated[float | None, typer.Option(min=1, help="Seconds that a lease holds; it is extended.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Only of this partition.")] = None,
+    forever: Annotated[bool, typer.Option(help="Wait for more when there is nothing.")] = False,
+) -> None:
+    """Run a command for every item: exit code 0 is completed, 44 missing, any other failed.
+
+    The command gets the attributes as ITEM_<NAME> in its environment. Ctrl-C and SIGTERM give back what is not done.
+    """
+    where = client(context)
+    done = failed = 0
+    with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        for item in worker:
+            state, error = _work(command, item)
+            try:
+                worker.report(item, state, error)
+            except Lost as lost:
+                talk.print(f"{item['key']}: {lost}", markup=False, style="yellow")
+            done += state == "completed"
+            failed += state != "completed"
+    talk.print(f"{done} completed, {failed} not")
+    if failed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:
+    words = [word.replace("{key}", item["key"]).replace("{partition}", item["partition"]) for word in command]
+    given = {f"ITEM_{name.upper()}": str(value) for name, value in item["attributes"].items() if "\0" not in str(value)}
+    try:
+        ended = subprocess.run(words, env=os.environ | given, stderr=subprocess.PIPE, check=False)
+    except OSError as error:
+        raise Refused(f"The command cannot be run: {error}", Exit.USAGE) from None
+    if ended.returncode == 0:
+        return "completed", None
+    said = ended.stderr.decode(errors="replace")[-TOLD_BYTES:].strip()
+    return "missing" if ended.returncode == MISSING else "failed", said or f"exit code {ended.returncode}"

@@ -1,0 +1,103 @@
+"""Bringing items in: staged first, then merged in one transaction. What is known keeps its place and its progress."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from infra import db
+from infra.leasing.collection import Collection, enter
+from schemas.items import Ordering
+
+# One import of a collection at a time. Any constant will do.
+IMPORT_LOCKS = 0x5EE2
+#: Lines of a report that name repeated or renewed keys; beyond, there is only their number.
+MOST_TOLD = 10_000
+
+
+class Source(Protocol):
+    """CSV of line, key, partition, attributes."""
+
+    def read(self, size: int) -> bytes:
+        """The next piece; empty at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item that somebody names. Attributes are a JSON object."""
+
+    key: str
+    partition: str
+    attributes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many lines did what, and some of those that are worth a word: line and key."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicate: int
+    repeated: Sequence[tuple[int, str]]
+    renewed: Sequence[tuple[int, str]]
+
+
+def copy(connection: Connection, source: Source) -> None:
+    """Stage a file."""
+    db.run(connection, "imports.stage")
+    db.run(connection, "imports.clear")
+    db.copy_in(connection, "imports.copy", source)
+
+
+def put(connection: Connection, items: Sequence[NewItem]) -> None:
+    """Stage a few items."""
+    db.run(connection, "imports.stage")
+    db.run(connection, "imports.clear")
+    db.run(
+        connection,
+        "imports.put",
+        lines=list(range(1, len(items) + 1)),
+        keys=[item.key for item in items],
+        partitions=[item.partition for item in items],
+        attributes=[item.attributes for item in items],
+    )
+
+
+def merge(connection: Connection, collection: Collection) -> Merged:
+    """Make what is staged part of a collection. Whoever hands out its items is held up only where order matters."""
+    if collection.ordering is Ordering.ARRIVAL:
+        enter(connection, [collection.name])
+    db.rows(connection, "imports.turn", space=IMPORT_LOCKS, collection=collection.id)
+    db.run(connection, "imports.memory")
+    db.run(connection, "imports.keep")
+    [counted] = db.rows(connection, "imports.counted", collection=collection.id)
+    duplicate = counted["staged"] - counted["kept"]
+    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if duplicate else []
+    renewed: Sequence[db.Row] = []
+    inserted = counted["kept"]
+    if counted["known"]:
+        db.run(connection, "imports.analyze")
+        renewed = db.rows(connection, "imports.renew", collection=collection.id)
+        inserted -= db.run(connection, "imports.forget_known", collection=collection.id)
+    if inserted:
+        _insert(connection, collection)
+    db.run(connection, "imports.done")
+    return Merged(
+        inserted=inserted,
+        updated=len(renewed),
+        unchanged=counted["kept"] - inserted - len(renewed),
+        duplicate=duplicate,
+        repeated=[(row["line"], row["key"]) for row in repeated],
+        renewed=[(row["line"], row["key"]) for row in renewed[:MOST_TOLD]],
+    )
+
+
+def _insert(connection: Connection, collection: Collection) -> None:
+    arrival = collection.ordering is Ordering.ARRIVAL
+    db.run(connection, "imports.pools", collection=collection.id, arrival=arrival)
+    db.run(connection, "imports.new_pools", collection=collection.id)
+    insert = "imports.insert_in_order" if arrival else "imports.insert_shuffled"
+    db.run(connection, insert, collection=collection.id)
+    db.run(connection, "imports.open", collection=collection.id)

@@ -1,0 +1,229 @@
+"""The tables of items under lease.
+
+An item's row is written once, at its import, in a random order that its position keeps. Who holds it follows from
+grants: stretches of positions, each given to one lease, one behind the other. Only an item that something has happened
+to since (finished, failed, given back, taken again) has a state of its own.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy import DateTime as Moment
+from sqlalchemy.dialects.postgresql import JSONB
+
+from infra.tables import metadata
+from schemas.items import MOVES
+
+__all__ = ["metadata"]
+
+STATES = "('available', 'leased', 'running', 'completed', 'missing', 'failed')"
+HELD = "state in ('leased', 'running')"
+LEGAL = " or ".join(f"(before = '{before}' and state = '{after}')" for before, after in sorted(MOVES))
+
+
+def _moment(name: str, default: str | None = None, nullable: bool = True) -> Column[object]:
+    return Column(name, Moment(timezone=True), nullable=nullable, server_default=text(default) if default else None)
+
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text(collation="C"), nullable=False, unique=True),
+    Column("ordering", Text, nullable=False, server_default="random"),
+    Column("ttl_seconds", Double, nullable=False, server_default="3600"),
+    Column("max_attempts", Integer, nullable=False, server_default="5"),
+    Column("retry_seconds", Double, nullable=False, server_default="60"),
+    Column("per_worker", Integer),
+    Column("created_by", Text, nullable=False),
+    _moment("created_at", "now()", nullable=False),
+    CheckConstraint("ordering in ('random', 'arrival')", name="ordering"),
+    CheckConstraint("ttl_seconds > 0", name="ttl_seconds"),
+    CheckConstraint("max_attempts > 0", name="max_attempts"),
+    CheckConstraint("retry_seconds >= 0", name="retry_seconds"),
+    CheckConstraint("per_worker > 0", name="per_worker"),
+)
+
+# What one import brought of one partition. `drained`: its last position has been granted.
+pools = Table(
+    "pools",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("collection_id", Integer, ForeignKey("collections.id"), nullable=False),
+    Column("partition", Text(collation="C"), nullable=False, server_default=""),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("drained", Boolean, nullable=False, server_default="false"),
+    _moment("created_at", "now()", nullable=False),
+    CheckConstraint("size >= 0", name="size"),
+    Index("pools_of_collection", "collection_id", "partition"),
+    Index("pools_open", "collection_id", "partition", postgresql_where=text("not drained")),
+)
+
+# `shuffle` is the random order, and the first column of the key's index: an import that comes in this order appends to
+# the index instead of writing all over it.
+items = Table(
+    "items",
+    metadata,
+    Column("pool_id", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("collection_id", Integer, nullable=False),
+    Column("key", Text(collation="C"), nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("shuffle", BigInteger, Computed("hashtextextended(key, 0)", persisted=True)),
+    CheckConstraint("octet_length(key) between 1 and 1024", name="key"),
+    CheckConstraint("json_typeof(attributes) = 'object'", name="attributes"),
+    Index("items_by_key", "collection_id", "shuffle", "key", unique=True),
+)
+
+# Only ever added to. The end of the last one of a pool is where the next one begins: no row is hot, and a transaction
+# that is rolled back takes nothing away. No foreign keys here and in item_states: each would lock a row per item.
+grants = Table(
+    "grants",
+    metadata,
+    Column("pool_id", Integer, primary_key=True),
+    Column("lo", BigInteger, primary_key=True),
+    Column("hi", BigInteger, nullable=False),
+    Column("taken", Integer, nullable=False),
+    # None: positions passed over, all of which have a state of their own.
+    Column("lease_id", Uuid),
+    CheckConstraint("lo < hi and taken <= hi - lo", name="range"),
+    CheckConstraint("(taken > 0) = (lease_id is not null)", name="taken"),
+    Index("grants_by_lease", "lease_id", postgresql_where=text("lease_id is not null")),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("collection_id", Integer, ForeignKey("collections.id"), nullable=False),
+    # Whose token it is, and what he calls the worker.
+    Column("owner", Text, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("request_id", Text),
+    Column("ttl_seconds", Double, nullable=False),
+    Column("taken", Integer, nullable=False),
+    Column("open", Integer, nullable=False),
+    _moment("taken_at", "now()", nullable=False),
+    _moment("expires_at", nullable=False),
+    _moment("ended_at"),
+    Column("ending", Text),
+    CheckConstraint("open between 0 and taken", name="open"),
+    CheckConstraint("(open = 0) = (ended_at is not null)", name="ended"),
+    CheckConstraint("(ended_at is null) = (ending is null)", name="ending"),
+    CheckConstraint("ending in ('submitted', 'released', 'expired')", name="ending_word"),
+    Index(
+        "leases_by_request",
+        "collection_id",
+        "owner",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id is not null"),
+    ),
+    Index("leases_expiring", "expires_at", postgresql_where=text("ended_at is null")),
+    Index("leases_live", "collection_id", "worker", postgresql_where=text("ended_at is null")),
+)
+
+
+def _state_columns() -> list[Column[object]]:
+    return [
+        Column("collection_id", Integer, nullable=False),
+        Column("partition", Text(collation="C"), nullable=False),
+        Column("before", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("attempt", SmallInteger, nullable=False),
+        # The latest lease, and who made this move.
+        Column("lease_id", Uuid),
+        Column("moved_by", Text, nullable=False),
+        _moment("moved_at", "now()", nullable=False),
+        # From then on it is offered.
+        _moment("ready_at"),
+        _moment("leased_at"),
+        _moment("nacked_at"),
+        Column("error_code", Text),
+        Column("error_message", Text),
+        Column("result", JSONB),
+    ]
+
+
+item_states = Table(
+    "item_states",
+    metadata,
+    Column("pool_id", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    *_state_columns(),
+    CheckConstraint(f"state in {STATES}", name="state"),
+    CheckConstraint(LEGAL, name="move"),
+    CheckConstraint(f"not ({HELD}) or (lease_id is not null and leased_at is not null)", name="held"),
+    CheckConstraint("ready_at is null or state in ('available', 'failed')", name="ready_at"),
+    CheckConstraint("state <> 'available' or ready_at is not null", name="offered"),
+    CheckConstraint("attempt >= 0", name="attempt"),
+    Index(
+        "item_states_offered",
+        "collection_id",
+        "partition",
+        text("nacked_at nulls first"),
+        text("leased_at nulls first"),
+        "pool_id",
+        "position",
+        postgresql_where=text("ready_at is not null"),
+    ),
+    Index("item_states_held", "lease_id", postgresql_where=text(HELD)),
+    Index(
+        "item_states_ended_badly",
+        "collection_id",
+        "state",
+        "pool_id",
+        "position",
+        postgresql_where=text("state in ('missing', 'failed')"),
+    ),
+)
+
+# The states that an item has had before; a trigger keeps them.
+item_history = Table(
+    "item_history",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("pool_id", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    *_state_columns(),
+    Index("item_history_of_item", "pool_id", "position", "id"),
+)
+
+# Counts as sums: triggers add to them, the relay folds them up.
+item_tallies = Table(
+    "item_tallies",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("collection_id", Integer, nullable=False),
+    Column("partition", Text(collation="C"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("items", BigInteger, nullable=False),
+)
+
+worker_tallies = Table(
+    "worker_tallies",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("collection_id", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("items", BigInteger, nullable=False),
+    CheckConstraint(
+        "what in ('taken', 'completed', 'missing', 'failed', 'nacked', 'returned', 'expired')", name="what"
+    ),
+)

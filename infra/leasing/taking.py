@@ -1,0 +1,165 @@
+"""Taking items: all that wait in a collection are served by one statement, and its result is cut into leases.
+
+Returned items are taken one by one; fresh ones as stretches of positions, so that a lease of a hundred costs two rows.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import accumulate
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+from infra import db
+from infra.ids import new_id
+from infra.leasing.collection import Collection
+from schemas.items import Ordering
+
+WINDOW = 5_000
+"""Positions that one statement looks at, beyond those it needs: there may be many in a row that are done already."""
+WINDOWS = 24
+"""Statements that one batch may spend on a pool whose items are nearly all done."""
+
+
+@dataclass(slots=True)
+class Want:
+    """One request for items."""
+
+    owner: str
+    worker: str
+    count: int
+    ttl: float
+    request_id: str | None = None
+    lease_id: UUID = field(default_factory=new_id)
+    taken: int = 0
+    told: list[str] = field(default_factory=list)
+    """The items as JSON, without brackets."""
+    expires_at: datetime | None = None
+
+    @property
+    def need(self) -> int:
+        """How many items it still lacks."""
+        return self.count - self.taken
+
+    def give(self, items: int, told: str) -> None:
+        """Add items to it."""
+        self.taken += items
+        self.told.append(told)
+
+
+def take(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
+    """Give each of these what there is, in their order, and make their leases."""
+    if collection.per_worker is not None:
+        _bound(connection, collection, wants)
+    sources: list[Callable[[Connection, Collection, str | None, Sequence[Want]], None]] = [_returned, _fresh]
+    if collection.ordering is Ordering.ARRIVAL:
+        sources.reverse()  # never handed out comes before handed out long ago
+    for source in sources:
+        hungry = [want for want in wants if want.need > 0]
+        if hungry:
+            source(connection, collection, partition, hungry)
+    _add(connection, collection, [want for want in wants if want.taken])
+
+
+def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]) -> None:
+    rows = db.rows(connection, "leases.loads", collection=collection.id, workers=[want.worker for want in wants])
+    left = {row["worker"]: (collection.per_worker or 0) - row["open"] for row in rows}
+    for want in wants:
+        free = left.setdefault(want.worker, collection.per_worker or 0)
+        want.count = max(min(want.count, free), 0)
+        left[want.worker] -= want.count
+
+
+def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
+    rows = db.rows(
+        connection,
+        "leases.take_returned",
+        collection=collection.id,
+        partition=partition,
+        need=sum(want.need for want in wants),
+        starts=_starts(wants),
+        leases=[want.lease_id for want in wants],
+        workers=[want.worker for want in wants],
+    )
+    for row in rows:
+        wants[row["share"] - 1].give(row["items"], row["told"])
+
+
+def _fresh(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
+    pools = db.rows(connection, "leases.open_pools", collection=collection.id, partition=partition)
+    for pool in _in_turn(collection, pools):
+        hungry = [want for want in wants if want.need > 0]
+        if not hungry:
+            return
+        _from_pool(connection, pool, hungry)
+
+
+def _in_turn(collection: Collection, pools: Sequence[db.Row]) -> Iterable[db.Row]:
+    """By arrival; or at random, each as likely as it has items left."""
+    if collection.ordering is Ordering.ARRIVAL or len(pools) < 2:
+        return pools
+    # Exponential clocks: the first to ring is drawn in proportion to its rate, and so is the next among the others.
+    return sorted(pools, key=lambda pool: random.expovariate(max(pool["size"] - pool["reached"], 1)))
+
+
+def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> None:
+    reached = start = pool["reached"]
+    granted = False
+    for _ in range(WINDOWS):
+        hungry = [want for want in wants if want.need > 0]
+        if not hungry or reached >= pool["size"]:
+            break
+        need = sum(want.need for want in hungry)
+        until = min(reached + need + WINDOW, pool["size"])
+        found = _stretches(connection, pool, reached, until, need, hungry)
+        granted = granted or bool(found)
+        for row in found:
+            hungry[row["share"] - 1].give(row["items"], row["told"])
+        reached = found[-1]["hi"] if sum(row["items"] for row in found) == need else until
+    if reached >= pool["size"]:
+        db.run(connection, "leases.drain", pool=pool["id"])
+    elif not granted and reached > start:
+        db.run(connection, "leases.pass_over", pool=pool["id"], lo=start, hi=reached)
+
+
+def _stretches(
+    connection: Connection, pool: db.Row, reached: int, until: int, need: int, wants: Sequence[Want]
+) -> Sequence[db.Row]:
+    return db.rows(
+        connection,
+        "leases.take_fresh",
+        pool=pool["id"],
+        reached=reached,
+        until=until,
+        need=need,
+        starts=_starts(wants),
+        leases=[want.lease_id for want in wants],
+        partition_told=f',"partition":{orjson.dumps(pool["partition"]).decode()}',
+    )
+
+
+def _starts(wants: Sequence[Want]) -> list[int]:
+    """The number of the first item that each gets, counted from 1."""
+    return list(accumulate((want.need for want in wants[:-1]), initial=1))
+
+
+def _add(connection: Connection, collection: Collection, wants: Sequence[Want]) -> None:
+    if not wants:
+        return
+    rows = db.rows(
+        connection,
+        "leases.add",
+        collection=collection.id,
+        ids=[want.lease_id for want in wants],
+        owners=[want.owner for want in wants],
+        workers=[want.worker for want in wants],
+        requests=[want.request_id for want in wants],
+        ttls=[want.ttl for want in wants],
+        items=[want.taken for want in wants],
+    )
+    until = {row["id"]: row["expires_at"] for row in rows}
+    for want in wants:
+        want.expires_at = until[want.lease_id]

@@ -1,0 +1,126 @@
+"""A small worker library: takes leases over HTTP, keeps them alive while it works, submits, gives the rest back.
+
+with Worker(url, token, "segments", "me") as worker:
+    for item in worker:
+        download(item["key"], item["attributes"])
+        worker.report(item, "completed")
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+WAIT_SECONDS = 5.0
+
+
+class Lost(Exception):
+    """The item is no longer ours: it took too long, or somebody has set it by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How leases are taken: so many items at a time, for so many seconds, of this partition."""
+
+    batch: int = 1
+    ttl: float | None = None
+    partition: str | None = None
+
+
+class Worker:
+    """Items of one collection, one at a time out of leases. Leave the `with` block to give back the rest.
+
+    Without `forever` it ends when there is nothing to take. Not for several threads.
+    """
+
+    def __init__(
+        self, url: str, token: str, collection: str, name: str, terms: Terms = Terms(), forever: bool = False
+    ) -> None:
+        self._at = f"{url.rstrip('/')}/v1/collections/{quote(collection)}/leases"
+        self._http = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        given = {"count": terms.batch, "worker": name, "ttl": terms.ttl, "partition": terms.partition}
+        self._terms = {key: value for key, value in given.items() if value is not None}
+        self._forever = forever
+        self._lease: str | None = None
+        self._left: list[dict[str, Any]] = []
+        self._ended = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        if self._lease is not None:
+            self._send(f"/{self._lease}/release", {})
+        self._http.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Items, as they are taken: `key`, `partition`, `attempt`, `attributes`."""
+        while not self._ended.is_set():
+            if not self._left:
+                wait = self._take()
+                if wait is not None:
+                    if not self._forever:
+                        return
+                    self._ended.wait(wait)
+                    continue
+            yield self._left.pop(0)
+
+    def stop(self) -> None:
+        """Yield no more."""
+        self._ended.set()
+
+    def report(self, item: dict[str, Any], state: str, error: str | None = None, result: Any = None) -> None:
+        """Say what became of an item: completed, failed or missing. Raises Lost."""
+        said = {"key": item["key"], "state": state, "error": error, "result": result}
+        body = {"results": [{key: value for key, value in said.items() if value is not None}]}
+        answer = self._send(f"/{self._lease}/submit", body)
+        if answer.status_code in {404, 409}:
+            raise Lost(answer.json()["code"])
+        answer.raise_for_status()
+        if answer.json()["open"] == 0:
+            self._lease = None
+
+    def _take(self) -> float | None:
+        """Take a lease; if there is nothing, the seconds until there may be."""
+        answer = self._send("", self._terms)
+        answer.raise_for_status()
+        told = answer.json()
+        self._lease, self._left = told["lease"], list(told["items"])
+        if self._lease is None:
+            return min(float(told["retry_seconds"]), WAIT_SECONDS)
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep, args=(float(told["renew_seconds"]),), daemon=True)
+            self._keeper.start()
+        return None
+
+    def _keep(self, seconds: float) -> None:
+        """Extend whatever lease there is, three times in its life."""
+        while not self._ended.wait(seconds):
+            lease = self._lease
+            if lease is not None:
+                self._send(f"/{lease}/extend", {})
+
+    def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Ask; while nobody hands out items, again."""
+        key = {"Idempotency-Key": str(uuid4())}
+        while True:
+            try:
+                answer = self._http.post(self._at + path, json=body, headers=key)
+            except httpx.TransportError:
+                if self._ended.is_set():
+                    raise
+                self._ended.wait(1.0)
+                continue
+            if answer.status_code != 503 or self._ended.wait(float(answer.headers.get("Retry-After", "1"))):
+                return answer

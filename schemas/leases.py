@@ -1,0 +1,189 @@
+"""What is said about leases: requests to the dispatcher, over HTTP or AMQP, and what it answers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
+
+from schemas.fields import Strict
+from schemas.items import ItemState
+
+MOST_ITEMS = 1000
+MOST_RESULTS = 10_000
+LONGEST_TTL = 60 * 24 * 3600.0
+LONGEST_REQUEST_ID = 200
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Partition = Annotated[str, StringConstraints(max_length=200)]
+Worker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ItemKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+RequestId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REQUEST_ID)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_TTL, allow_inf_nan=False)]
+Reported = Literal["completed", "missing", "failed", "nacked", "available", "running"]
+
+
+class Taking(Strict):
+    """How many items, for how long, of which partition."""
+
+    count: int = Field(1, ge=1, le=MOST_ITEMS)
+    ttl: Seconds | None = Field(None, description="Seconds; the collection's by default.")
+    partition: Partition | None = Field(None, description="Any, if left out.")
+
+
+class LeaseRequest(Taking):
+    """Take items."""
+
+    worker: Worker = Field("worker", description="Who takes them, for people who look.")
+
+
+class Result(Strict):
+    """What became of one item. `nacked`: looked for and not found, offered again until its attempts are spent."""
+
+    key: ItemKey
+    state: Reported
+    error_code: str | None = Field(None, max_length=100)
+    error: str | None = Field(None, max_length=4000)
+    result: dict[str, Any] | None = None
+
+
+class Submission(Strict):
+    """Results of some items of a lease, or `completed: all`; with `next` the following items come in the same step."""
+
+    results: list[Result] = Field(default=[], max_length=MOST_RESULTS)
+    completed: Literal["all"] | None = Field(None, description="Every item that is still held is done.")
+    next: Taking | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Submission":
+        if bool(self.results) == (self.completed is not None):
+            raise ValueError("give either results or completed")
+        return self
+
+
+class Extension(Strict):
+    """Hold a lease for so many seconds from now on; by default as long as at first."""
+
+    ttl: Seconds | None = None
+
+
+class Giving(Strict):
+    """Give items of a lease back, uncharged; all that it still holds if none is named."""
+
+    keys: list[ItemKey] = Field(default=[], max_length=MOST_RESULTS)
+
+
+class Moves(Strict):
+    """Set the states of items, by hand and without a lease."""
+
+    moves: list[Result] = Field(min_length=1, max_length=MOST_RESULTS)
+
+
+class _Order(Strict):
+    collection: Name
+    owner: str = Field("amqp", max_length=200)
+
+
+class Acquire(_Order, LeaseRequest):
+    """Take items. The same `request_id` again gives the same lease."""
+
+    op: Literal["acquire"]
+    request_id: RequestId | None = None
+
+
+class Extend(_Order, Extension):
+    """Hold a lease for longer."""
+
+    op: Literal["extend"]
+    lease: UUID
+
+
+class Release(_Order, Giving):
+    """Give items back."""
+
+    op: Literal["release"]
+    lease: UUID
+
+
+class Submit(_Order, Submission):
+    """Say what became of items, and take the next ones."""
+
+    op: Literal["submit"]
+    lease: UUID
+    request_id: RequestId | None = Field(None, description="Of the lease that `next` takes.")
+
+
+class Move(_Order, Moves):
+    """Set states by hand. `override`: also of items that somebody else holds."""
+
+    op: Literal["move"]
+    override: bool = False
+
+
+class Abandon(_Order):
+    """Nobody waits for the answer to a request any longer: what it took goes back."""
+
+    op: Literal["abandon"]
+    request_id: RequestId
+
+
+Order = Acquire | Extend | Release | Submit | Move | Abandon
+ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
+
+
+class Item(BaseModel):
+    """An item as a worker gets it."""
+
+    key: str
+    partition: str
+    attempt: int
+    attributes: dict[str, Any]
+
+
+class LeaseView(BaseModel):
+    """Items that are the caller's until `expires_at`. Without items there is no lease, and a time to come again."""
+
+    lease: UUID | None
+    collection: str
+    worker: str
+    expires_at: datetime | None
+    renew_seconds: float | None = Field(description="Extend after so long, if it is still worked on.")
+    retry_seconds: float | None = Field(description="Nothing is there; something may be then.")
+    items: list[Item]
+
+
+class Verdict(BaseModel):
+    """What became of one reported item."""
+
+    key: str
+    outcome: Literal["done", "unchanged", "refused"]
+    state: ItemState | None
+    code: str | None = Field(None, description="Why it was refused: unknown_item, held_by_another, illegal_move.")
+
+
+class SubmissionView(BaseModel):
+    """What became of each item, what the lease still holds, and the next one."""
+
+    lease: UUID
+    open: int
+    done: int
+    refused: int
+    results: list[Verdict]
+    next: LeaseView | None
+
+
+class ExtensionView(BaseModel):
+    """Until when a lease is held."""
+
+    lease: UUID
+    open: int
+    expires_at: datetime
+
+
+class MovesView(BaseModel):
+    """What became of each item."""
+
+    updated: int
+    unknown: list[str]
+    rejected: list[Verdict]
+    unchanged: int

@@ -1,0 +1,173 @@
+"""Whole files of items from outside: imported by a job, counted, set, listed, with a report for every odd line."""
+
+import gzip
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+import psutil
+import pytest
+
+from tests.system import System, until
+
+AUDIOSET = Path(__file__).parents[3] / "shared/data/audioset/datasplits/eval_segments.csv"
+LINES = 200_000
+MEMORY_LIMIT = 400 * 1024**2
+
+
+@pytest.fixture(scope="module")
+def running(shared: System) -> System:
+    shared.start("gateway", "dispatcher", "relay", "keeper")
+    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    return shared
+
+
+def imported(system: System, collection: str, content: bytes, name: str, **params: Any) -> dict[str, Any]:
+    """Upload a file, import it, wait for the end; returns the job."""
+    system.http.put(f"/v1/collections/{collection}", json={"retry_seconds": 0})
+    file = system.upload(content, name)
+    job = system.submit("items.import", {"collection": collection, "file": file, **params})
+    return system.until_state(job, "succeeded", "failed", patience=120)
+
+
+def report(system: System, job: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = system.http.get(f"/v1/jobs/{job['id']}/outputs/report.ndjson", follow_redirects=True)
+    if answer.is_redirect:
+        answer = httpx.get(answer.headers["location"])
+    return [orjson.loads(line) for line in answer.content.splitlines()]
+
+
+def by_state(system: System, collection: str, **query: str) -> dict[str, int]:
+    counts = system.http.get(f"/v1/collections/{collection}/counts", params=query).json()
+    return {state: n for state, n in counts["by_state"].items() if n}
+
+
+@pytest.mark.row("S0-01")
+def test_a_large_file_with_duplicates_and_bad_lines(running: System) -> None:
+    distinct = LINES - LINES // 20
+    lines = [f'y{n % distinct:06d},{n % distinct},{n % distinct + 10},"/m/a,/m/b"' for n in range(LINES)]
+    lines[10], lines[20], lines[30] = ",1,2,x", "one,two", "y\xff,1,2,x"
+    text = "# Segments\n# YTID, start_seconds, end_seconds, positive_labels\n" + "\n".join(lines) + "\n"
+    content = text.encode("latin-1")
+    memory = psutil.Process(running.processes["keeper"].pid)
+    done = imported(running, "large", content, "balanced_train_segments.csv")
+    [child] = running.children("keeper")
+    assert child.memory_info().rss < MEMORY_LIMIT
+    assert memory.memory_info().rss < MEMORY_LIMIT
+    assert done["result"] == {
+        "lines": LINES,
+        "inserted": distinct,
+        "updated": 0,
+        "unchanged": 0,
+        "duplicate": LINES - 3 - distinct,
+        "rejected": 3,
+    }
+    told = report(running, done)
+    assert [(each["line"], each["reason"]) for each in told if each["outcome"] == "rejected"] == [
+        (13, "empty_key"),
+        (23, "wrong_number_of_columns"),
+        (33, "bad_character"),
+    ]
+    moves = [{"key": f"y{n:06d}", "state": "completed"} for n in range(100, 110)]
+    assert running.http.post("/v1/collections/large/moves", json={"moves": moves}).json()["updated"] == 10
+    again = imported(running, "large", gzip.compress(content), "balanced_train_segments.csv.gz")
+    assert (again["result"]["inserted"], again["result"]["unchanged"]) == (0, distinct)
+    assert by_state(running, "large") == {"available": distinct - 10, "completed": 10}
+    assert by_state(running, "large", partition="balanced_train", state="completed") == {"completed": 10}
+    assert by_state(running, "large", partition="eval") == {}
+
+
+@pytest.mark.row("S0-01", "S0-02")
+@pytest.mark.skipif(not AUDIOSET.exists(), reason="the segment list is not there")
+def test_the_segment_list_of_audioset(running: System) -> None:
+    rows = AUDIOSET.read_text().count("\n") - 1
+    done = imported(running, "audioset", AUDIOSET.read_bytes(), AUDIOSET.name)
+    assert (done["result"]["inserted"], done["result"]["rejected"]) == (rows, 0)
+    item = running.http.get("/v1/collections/audioset/items/--4gqARaEJE").json()
+    assert item["partition"] == "eval"
+    assert item["attributes"] == {
+        "start_seconds": "0",
+        "end_seconds": "10",
+        "positive_labels": "/m/068hy,/m/07q6cd_,/m/0bt9lr,/m/0jbk",
+    }
+    lease = running.http.post("/v1/collections/audioset/leases", json={"count": 3, "partition": "eval"}).json()
+    assert all(each["attributes"]["positive_labels"] for each in lease["items"])
+    assert by_state(running, "audioset") == {"available": rows - 3, "leased": 3}
+
+
+def packed(**files: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_dot_", "."), content)
+    return sink.getvalue()
+
+
+@pytest.mark.row("S0-01", "S2-01")
+@pytest.mark.parametrize(
+    ("name", "content", "params", "keys"),
+    [
+        ("a.csv", b"\xef\xbb\xbfid,n\r\na,1\r\nb,2\r\n", {}, {"a": {"n": "1"}, "b": {"n": "2"}}),
+        ("a.csv", b",YTID,partition\n0,-x,eval\n1,'q'\"<,eval\n", {}, {"-x": {}, "'q'\"<": {}}),
+        ("a.tsv", b"key\tt\na\tx,y\n", {}, {"a": {"t": "x,y"}}),
+        ("a.jsonl", b'{"id": 7, "deep": {"x": [1]}}\n\n', {}, {"7": {"deep": {"x": [1]}}}),
+        ("a.zip", packed(a_dot_csv=b"id\na\n", b_dot_csv=b"id\nb\n"), {}, {"a": {}, "b": {}}),
+        (
+            "i.csv",
+            "Artist Name,Album Title\n Sigur Ro\u0301s , ( ) \nSigur Rós,( )\n".encode(),
+            {"key": ["Album Title", "Artist Name"]},
+            {"( )\x1fSigur Rós": {}},
+        ),
+        ("a.csv", b"id,x\na,1\n", {"columns": {"x": "label"}, "partition": "p"}, {"a": {"label": "1"}}),
+    ],
+    ids=["bom", "pandas", "tsv", "jsonl", "zip", "inventory", "mapped"],
+)
+def test_every_dialect(
+    running: System, request: pytest.FixtureRequest, name: str, content: bytes, params: dict[str, Any], keys: Any
+) -> None:
+    collection = f"dialect-{request.node.callspec.id}"
+    done = imported(running, collection, content, name, **params)
+    assert done["state"] == "succeeded", done["error"]
+    listed = running.http.get(f"/v1/collections/{collection}/items").json()["items"]
+    assert {item["key"]: item["attributes"] for item in listed} == keys
+    for key in keys:
+        shown = running.http.get(f"/v1/collections/{collection}/items/{quote(key, safe='')}")
+        assert shown.json()["key"] == key
+    assert imported(running, collection, content, name, **params)["result"]["inserted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "params", "code"),
+    [
+        (b"\x1f\x8bbroken", {}, "bad_archive"),
+        (b"PK\x03\x04broken", {}, "bad_archive"),
+        (b"id\na\n", {"key": ["nope"]}, "no_such_column"),
+        (b"# nothing\n# here\n", {}, "no_header"),
+    ],
+)
+def test_a_file_that_is_none_fails_for_good(running: System, content: bytes, params: dict[str, Any], code: str) -> None:
+    failed = imported(running, "broken", content, "a.csv", **params)
+    assert (failed["state"], failed["error"]["code"], failed["attempt"]) == ("failed", code, 1)
+    assert by_state(running, "broken") == {}
+
+
+@pytest.mark.row("S0-15")
+def test_states_by_a_file(running: System) -> None:
+    imported(running, "bulk", b"id\n" + b"".join(b"k%d\n" % n for n in range(12_000)), "a.csv")
+    names = b"k0,done long ago\r\n\r\n# comment\r\nnope\r\nk0\r\n" + b"".join(b"k%d\n" % n for n in range(1, 11_000))
+    file = running.upload(names, "done.txt")
+    job = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "completed"})
+    done = running.until_state(job, "succeeded", "failed")
+    assert done["result"] == {"updated": 11_000, "unchanged": 1, "unknown": 1, "rejected": 0}
+    assert report(running, done) == [{"line": 4, "key": "nope", "outcome": "refused", "code": "unknown_item"}]
+    assert by_state(running, "bulk") == {"available": 1000, "completed": 11_000}
+    file = running.upload(b"k0\nk11999\n", "missing.txt")
+    job = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "missing"})
+    done = running.until_state(job, "succeeded", "failed")
+    assert done["result"] == {"updated": 1, "unchanged": 0, "unknown": 0, "rejected": 1}
+    page = running.http.get("/v1/collections/bulk/items", params={"state": "missing"}).json()
+    assert [item["key"] for item in page["items"]] == ["k11999"]

@@ -1,0 +1,82 @@
+"""The command line of items as scripts use it: lists in, states set from a file, a worker that runs a command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.cli.exits import Exit
+from tests.journey.test_cli import reelmill
+from tests.system import System, until
+
+
+@pytest.fixture(scope="module")
+def system(shared: System) -> System:
+    shared.start("gateway", "dispatcher", "relay", "keeper")
+    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    return shared
+
+
+def counts(system: System, collection: str) -> dict[str, int]:
+    told = json.loads(reelmill(system, "items", "count", "-c", collection, "--json").stdout)
+    return {state: n for state, n in told["by_state"].items() if n}
+
+
+@pytest.mark.row("S0-16", "S2-23")
+def test_from_a_dataset_root_to_states_and_leases(system: System, tmp_path: Path) -> None:
+    splits = tmp_path / "other" / "datasplits"
+    splits.mkdir(parents=True)
+    head = "# one\n# two\n# YTID, start_seconds, end_seconds, positive_labels\n"
+    (splits / "eval_segments.csv").write_text(head + "".join(f'-e{n}, 0.0, 9.0, "/m/a,/m/b"\n' for n in range(5)))
+    (splits / "balanced_train_segments.csv").write_text(head + "b0, 0.0, 9.0, /m/a\n")
+    assert reelmill(system, "audioset", str(tmp_path)).returncode == Exit.NOT_FOUND
+    made = reelmill(system, "audioset", str(tmp_path), "--audioset-path", "other", "-c", "root")
+    assert made.returncode == Exit.OK, made.stderr
+    assert counts(system, "root") == {"available": 6}
+    ids = tmp_path / "ids.txt"
+    ids.write_bytes(b"\xef\xbb\xbf-e0,some text\r\n\r\n# a comment\r\nnope\r\n-e1\r\n\xff\r\n")
+    told = reelmill(system, "items", "set-state", "completed", "--file", str(ids), "-c", "root")
+    assert told.returncode == Exit.FAILED
+    assert "line 4: 'nope' [unknown_item]" in told.stderr
+    assert "line 6:" in told.stderr
+    assert "2 updated, 2 refused" in told.stderr
+    ids.write_text("-e0\n-e1\n")
+    assert reelmill(system, "items", "set-state", "completed", "--file", str(ids), "-c", "root").returncode == Exit.OK
+    shown = json.loads(reelmill(system, "items", "show", "-c", "root", "--json", "--", "-e1").stdout)
+    assert (shown["state"], shown["partition"]) == ("completed", "eval")
+    assert reelmill(system, "lease", "take", "101000", "-c", "root").returncode == Exit.USAGE
+    lease = json.loads(reelmill(system, "lease", "take", "3", "-c", "root", "--partition", "eval").stdout)
+    assert {item["key"] for item in lease["items"]} == {"-e2", "-e3", "-e4"}
+    assert reelmill(system, "lease", "extend", lease["lease"], "-c", "root", "--ttl", "99").returncode == Exit.OK
+    one = reelmill(system, "lease", "submit", lease["lease"], "-c", "root", "--missing", "b0")
+    assert one.returncode == Exit.CONFLICT
+    assert reelmill(system, "lease", "release", lease["lease"], "-c", "root").returncode == Exit.OK
+    assert counts(system, "root") == {"available": 4, "completed": 2}
+    assert reelmill(system, "items", "count", "-c", "none").returncode == Exit.NOT_FOUND
+
+
+@pytest.mark.row("S2-23")
+def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: System, tmp_path: Path) -> None:
+    lines = tmp_path / "items.csv"
+    lines.write_text("id,how\n" + "".join(f"k{n},{code}\n" for n, code in enumerate((0, 0, 3, 44))))
+    assert reelmill(system, "items", "import", str(lines), "-c", "work").returncode == Exit.OK
+    run = ("worker", "run", "-c", "work", "--batch", "2", "--", "sh", "-c", "exit $ITEM_HOW")
+    done = reelmill(system, *run)
+    assert (done.returncode, done.stderr.split("\n")[-2]) == (Exit.FAILED, "2 completed, 2 not")
+    assert counts(system, "work") == {"completed": 2, "failed": 1, "missing": 1}
+    lines.write_text("id\n" + "".join(f"s{n}\n" for n in range(4)))
+    assert reelmill(system, "items", "import", str(lines), "-c", "slow").returncode == Exit.OK
+    words = ("worker", "run", "-c", "slow", "--batch", "3", "--ttl", "5", "--", "sleep", "600")
+    worker = subprocess.Popen(
+        [sys.executable, "-c", "from infra.cli.app import main; main()", *words],
+        env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
+        start_new_session=True,
+    )
+    until(lambda: counts(system, "slow").get("leased") == 3, "it has its lease")
+    os.killpg(worker.pid, signal.SIGINT)
+    assert worker.wait(timeout=60) == 130
+    assert counts(system, "slow") == {"available": 4}

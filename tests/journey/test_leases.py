@@ -1,0 +1,241 @@
+"""Items under lease from outside: through HTTP and over AMQP, with callers, dispatchers and relays that die."""
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import orjson
+import pika
+import pytest
+
+from infra import collections, db
+from tests.system import System, until
+
+ITEMS = 5000
+CLIENTS = 50
+
+
+@pytest.fixture(scope="module")
+def running(shared: System) -> System:
+    shared.start("gateway", "dispatcher", "relay", REELMILL_LEASE_WAIT_SECONDS="2")
+    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    return shared
+
+
+def new_collection(system: System, items: int, **rules: Any) -> str:
+    """A collection with items k0, k1, ...; returns its address."""
+    here = f"/v1/collections/c-{uuid.uuid4().hex[:8]}"
+    made = system.http.put(here, json=rules)
+    assert made.status_code == 201, made.text
+    for first in range(0, items, 5000):
+        some = [{"key": f"k{n}", "attributes": {"n": n}} for n in range(first, min(first + 5000, items))]
+        added = system.http.post(f"{here}/items", json={"items": some})
+        assert added.json()["inserted"] == len(some), added.text
+    return here
+
+
+def by_state(system: System, here: str) -> dict[str, int]:
+    counts = system.http.get(f"{here}/counts").json()
+    assert counts["total"] == sum(counts["by_state"].values())
+    return {state: n for state, n in counts["by_state"].items() if n}
+
+
+@contextmanager
+def channel(system: System) -> Iterator[Any]:
+    connection = pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"]))
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()
+
+
+class Client(threading.Thread):
+    """Takes items and submits them until nothing is left; every tenth one drops its lease and goes on without it."""
+
+    def __init__(self, system: System, here: str, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.here = here
+        self.http = httpx.Client(base_url=system.url, headers=system.http.headers, timeout=30)
+        self.done: list[str] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while self.turn():
+                pass
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.http.close()
+
+    def turn(self) -> bool:
+        lease = self.patiently("leases", {"count": 20, "ttl": 1.5, "worker": f"w{self.number}"})
+        if lease["items"] and self.number % 10 == 0:
+            self.number += 1  # this one has died; somebody else goes on in its place
+            return True
+        if lease["items"]:
+            results = [{"key": item["key"], "state": "completed"} for item in lease["items"]]
+            told = self.patiently(f"leases/{lease['lease']}/submit", {"results": results})
+            self.done += [each["key"] for each in told["results"] if each["outcome"] == "done"]
+            return True
+        states = self.http.get(f"{self.here}/counts").json()["by_state"]
+        return bool(states["completed"] != ITEMS)
+
+    def patiently(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask until there is an answer, as a worker does: with the same key, so that it gets one lease."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        while True:
+            answer = self.http.post(f"{self.here}/{what}", json=body, headers=key)
+            if answer.status_code == 503:
+                assert "retry-after" in answer.headers
+                continue
+            document = dict(answer.json())
+            assert answer.status_code in {200, 409}, answer.text
+            return document
+
+
+@pytest.mark.row("S0-07", "S0-08", "S0-12", "S2-03", "S2-24")
+def test_fifty_clients_and_a_dispatcher_that_dies(running: System) -> None:
+    here = new_collection(running, ITEMS, max_attempts=100)
+    clients = [Client(running, here, number) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    until(lambda: by_state(running, here).get("completed", 0) > 1000, "a part is done")
+    running.kill("dispatcher")
+    running.start("dispatcher")
+    running.start("dispatcher.2")
+    for client in clients:
+        client.join()
+    assert [client.error for client in clients if client.error] == []
+    assert by_state(running, here) == {"completed": ITEMS}
+    # A submit whose answer was lost with the dispatcher is told as unchanged when it is repeated: done, but by nobody
+    # here. Never twice.
+    told = Counter(key for client in clients for key in client.done)
+    assert max(told.values()) == 1
+    assert audit(running, here) == []
+    board = running.http.get(f"{here}/leaderboard").json()["workers"]
+    assert sum(each["completed"] for each in board) == ITEMS
+    running.stop_one("dispatcher.2")
+
+
+def audit(system: System, here: str) -> list[Any]:
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.connect() as connection:
+        found = list(collections.overlaps(connection, here.rpartition("/")[2]))
+    engine.dispose()
+    return found
+
+
+@pytest.mark.row("S0-02", "S0-10", "S0-23", "S2-21")
+def test_take_extend_release_submit(running: System) -> None:
+    here, other = new_collection(running, 3), new_collection(running, 3)
+    lease = running.http.post(f"{here}/leases", json={"count": 2, "worker": "w", "ttl": 60}).json()
+    assert {item["attributes"]["n"] for item in lease["items"]} == {int(i["key"][1:]) for i in lease["items"]}
+    assert by_state(running, here) == {"available": 1, "leased": 2}
+    assert by_state(running, other) == {"available": 3}
+    at = f"{here}/leases/{lease['lease']}"
+    extended = running.http.post(f"{at}/extend", json={"ttl": 3000}).json()
+    assert extended.keys() == {"lease", "open", "expires_at"}, extended
+    assert extended["expires_at"] > lease["expires_at"]
+    first, second = (item["key"] for item in lease["items"])
+    given = running.http.post(f"{at}/release", json={"keys": [first]}).json()
+    assert (given["done"], given["open"]) == (1, 1)
+    again = running.http.post(f"{here}/leases", json={"count": 5}).json()
+    assert first in {item["key"] for item in again["items"]}
+    stale = running.http.post(f"{at}/submit", json={"results": [{"key": first, "state": "completed"}]})
+    assert (stale.status_code, stale.json()["code"]) == (409, "held_by_another")
+    done = running.http.post(f"{at}/submit", json={"completed": "all", "next": {"count": 1}}).json()
+    assert (done["done"], done["open"], done["next"]["items"]) == (1, 0, [])
+    assert done["next"]["retry_seconds"] > 0
+    item = running.http.get(f"{here}/items/{second}").json()
+    assert [(move["before"], move["state"], move["by"]) for move in item["history"]] == [
+        ("available", "leased", "w"),
+        ("leased", "completed", "w"),
+    ]
+    over = running.http.post(f"{at}/extend")
+    assert (over.status_code, over.json()["code"]) == (409, "lease_ended")
+
+
+def test_what_is_wrong_is_said(running: System) -> None:
+    here = new_collection(running, 3)
+    for path, body, status, code in (
+        (f"{here}/leases", {"count": 0}, 400, "invalid_parameter"),
+        (f"{here}/leases", {"count": 1.5}, 400, "invalid_parameter"),
+        (f"{here}/leases", {"ttl": -1}, 400, "invalid_parameter"),
+        (f"{here}/leases", [], 400, "invalid_parameter"),
+        (f"{here}x/leases", {}, 404, "unknown_collection"),
+        (f"{here}/leases/{uuid.uuid4()}/extend", {}, 404, "unknown_lease"),
+        (f"{here}/leases/x/extend", {}, 404, "unknown_lease"),
+        (f"{here}/leases/{uuid.uuid4()}/submit", {}, 400, "invalid_parameter"),
+        (f"{here}/items", {"items": [{"key": ""}]}, 400, "invalid_parameter"),
+        (f"{here}/moves", {"moves": [{"key": "k0", "state": "odd"}]}, 400, "invalid_parameter"),
+    ):
+        answer = running.http.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), (path, body, answer.text)
+    assert running.http.put(here, json={"ordering": "arrival"}).status_code == 409
+    assert running.http.put("/v1/collections/-odd", json={}).status_code == 400
+    assert running.http.get(f"{here}/counts", params={"state": "odd"}).status_code == 400
+    assert by_state(running, here) == {"available": 3}
+
+
+@pytest.mark.row("S2-22")
+def test_straight_over_amqp(running: System) -> None:
+    here = new_collection(running, 3)
+    with channel(running) as asking:
+        answers: list[tuple[str, dict[str, Any]]] = []
+        asking.basic_consume(
+            "amq.rabbitmq.reply-to",
+            lambda _, __, properties, body: answers.append((properties.type, orjson.loads(body))),
+            auto_ack=True,
+        )
+
+        def ask(body: bytes) -> tuple[str, dict[str, Any]]:
+            properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="1")
+            asking.basic_publish("", "reelmill.leases", body, properties)
+            until(lambda: asking.connection.process_data_events(0) or answers, "an answer")
+            return answers.pop()
+
+        name = here.rpartition("/")[2]
+        status, lease = ask(orjson.dumps({"op": "acquire", "collection": name, "count": 2, "worker": "rust"}))
+        assert (status, len(lease["items"])) == ("200", 2)
+        order = {"op": "submit", "collection": name, "lease": lease["lease"], "completed": "all"}
+        assert ask(orjson.dumps(order))[1]["done"] == 2
+        assert ask(b"{")[0] == "400"
+        assert ask(b'{"op": "steal"}')[1]["code"] == "invalid_parameter"
+    [worker] = running.http.get(f"{here}/leaderboard").json()["workers"]
+    assert (worker["worker"], worker["taken"], worker["completed"]) == ("rust", 2, 2)
+    moves = running.http.get(f"{here}/items/{lease['items'][0]['key']}").json()["history"]
+    assert {move["by"] for move in moves} == {"rust"}
+
+
+def test_nothing_stays_leased_to_somebody_who_has_gone(running: System) -> None:
+    here = new_collection(running, 10)
+    running.stop_one("dispatcher")
+    name = here.rpartition("/")[2]
+    with channel(running) as asking:
+        asking.basic_consume("amq.rabbitmq.reply-to", lambda *_: None, auto_ack=True)
+        for number in range(3):
+            asking.basic_publish(
+                "",
+                "reelmill.leases",
+                orjson.dumps({"op": "acquire", "collection": name, "count": 2}),
+                pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id=str(number)),
+            )
+        asking.basic_publish("", "reelmill.leases", orjson.dumps({"op": "acquire", "collection": name, "count": 1}))
+    away = running.http.post(f"{here}/leases", json={"count": 3})
+    assert (away.status_code, away.json()["code"]) == (503, "dispatcher_unavailable")
+    assert "retry-after" in away.headers
+    running.start("dispatcher")
+    until(lambda: running.http.post(f"{here}/leases", json={"count": 1}).is_success, "there is a dispatcher again")
+
+    def settled() -> bool:
+        board = running.http.get(f"{here}/leaderboard").json()["workers"]
+        return any(w["worker"] == "worker" and w["taken"] == 8 and w["returned"] == 7 for w in board)
+
+    until(settled, "what nobody has heard of is back")
+    assert by_state(running, here) == {"available": 9, "leased": 1}

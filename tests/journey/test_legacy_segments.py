@@ -1,0 +1,254 @@
+"""The download manager, as its README shows it, and what it never did: exact states, tokens, history, pages."""
+
+import threading
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from infra import db, tokens
+from infra.tokens import Role
+from tests.system import System, until
+
+BASE = "/api/segments"
+NEXT = "/api/download/next"
+STATES = (None, "sent-to-worker", "started", "failed", "missing", "completed")
+ODD = ('it\'s "odd"', "-dash", "a/b%2f", "<script>alert(1)</script>", "next", "ünï")
+
+
+@pytest.fixture(scope="module")
+def running(shared: System) -> System:
+    shared.start("gateway", "dispatcher", "relay")
+    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    return shared
+
+
+def fill(system: System, collection: str, *keys: str, **rules: Any) -> None:
+    system.http.put(f"/v1/collections/{collection}", json={"retry_seconds": 0} | rules)
+    items = [{"key": key, "partition": "eval", "attributes": {"start_seconds": "30"}} for key in keys]
+    assert system.http.post(f"/v1/collections/{collection}/items", json={"items": items}).is_success
+
+
+def state(system: System, key: str, **query: str) -> str | None:
+    answer = system.http.get(f"{BASE}/{quote(key, safe='')}", params=query)
+    assert answer.status_code == 200, answer.text
+    found: str | None = answer.json()["state"]
+    return found
+
+
+def set_state(system: System, key: str, wanted: str | None, **more: Any) -> httpx.Response:
+    query = {"collection": more.pop("collection")} if "collection" in more else {}
+    return system.http.put(f"/api/download/{quote(key, safe='')}", json={"state": wanted} | more, params=query)
+
+
+def as_role(system: System, role: Role, name: str | None = None) -> httpx.Client:
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.begin() as connection:
+        secret = tokens.create(connection, name or role.value, [role])
+    engine.dispose()
+    return httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+
+
+@pytest.mark.row("S0-04", "S0-19")
+def test_items_with_odd_names(running: System) -> None:
+    fill(running, "odd", *ODD, "count")
+    query = {"collection": "odd"}
+    for key in (*ODD, "count"):
+        page = running.http.get(f"/id/{quote(key, safe='')}", params=query)
+        assert page.status_code == 200
+        assert "<script>" not in page.text
+    for key in ODD:  # `count` is a call of its own; its page is there
+        shown = running.http.get(f"{BASE}/{quote(key, safe='')}", params=query).json()
+        assert (shown["ytid"], shown["state"], shown["partition"]) == (key, None, "eval")
+    for address in (f"{BASE}/nope", f"{BASE}/%27%20or%201=1"):
+        answer = running.http.get(address, params=query)
+        assert (answer.status_code, answer.json()["success"]) == (404, False)
+        assert answer.json()["message"]
+    strange = running.http.get("/id/<b>nope", params=query)
+    assert strange.status_code == 404
+    assert "<b>" not in strange.text
+
+
+@pytest.mark.row("S0-05", "S0-09", "S0-10", "S0-14", "S0-19")
+def test_the_calls_of_the_readme(running: System) -> None:
+    http = running.http
+    assert http.get(f"{BASE}/count").json()["count"] == 0
+    assert http.post(NEXT).json()["success"] is False
+    fill(running, "segments", *ODD)
+    taken = http.get(NEXT)
+    assert taken.headers["cache-control"] == "no-store"
+    key = taken.json()["download_id"]
+    assert (taken.json()["success"], taken.json()["start_seconds"]) == (True, "30")
+    assert state(running, key) == "sent-to-worker"
+    for method in ("HEAD", "OPTIONS"):
+        http.request(method, NEXT)
+    assert http.get(f"{BASE}/count", params={"state": "sent-to-worker"}).json()["count"] == 1
+    assert set_state(running, key, "completed").json()["success"] is True
+    for null in (None, "null", "None"):
+        assert set_state(running, key, null).status_code == 200
+    assert state(running, key) is None
+    history = http.get(f"/id/{quote(key, safe='')}").text
+    assert history.index("sent-to-worker</td><td>1") < history.index("<td>completed</td><td>null</td>")
+    for query, expected in (
+        ({}, 6),
+        ({"state": "null"}, 6),
+        ({"state": "None", "partition": "eval"}, 6),
+        ({"state": "completed"}, 0),
+        ({"state": "null", "partition": "nope"}, 0),
+        ({"partition": "' or 1=1 --"}, 0),
+    ):
+        assert http.get(f"{BASE}/count", params=query).json()["count"] == expected, query
+    for bad in ("odd", "' or '1'='1", "completed; drop table items"):
+        assert http.get(f"{BASE}/count", params={"state": bad}).status_code == 400
+    for _ in ODD:
+        http.post(NEXT)
+    empty = http.post(NEXT)
+    assert (empty.status_code, empty.json()["success"]) == (200, False)
+    assert int(empty.headers["retry-after"]) > 0
+
+
+@pytest.mark.row("S0-13", "S0-17")
+def test_the_whole_matrix(running: System) -> None:
+    legal: dict[str | None, set[str | None]] = {
+        None: {"failed", "missing", "completed"},
+        "sent-to-worker": {None, "started", "failed", "missing", "completed"},
+        "started": {None, "failed", "missing", "completed"},
+        "failed": {None, "missing", "completed"},
+        "missing": {None},
+        "completed": {None},
+    }
+    fill(running, "matrix", *(f"{a}-{b}" for a in STATES for b in STATES), max_attempts=100)
+    query = {"collection": "matrix"}
+    for _ in range(36):
+        assert running.http.post(NEXT, params=query).json()["success"]
+    for before in STATES:
+        for after in STATES:
+            key = f"{before}-{after}"
+            if before != "sent-to-worker":
+                assert set_state(running, key, before, **query).status_code == 200
+            expected = 200 if after == before or after in legal[before] else 409
+            answers = [set_state(running, key, after, **query) for _ in range(2)]
+            assert [a.status_code for a in answers] == [expected] * 2, (before, after, answers[0].text)
+            assert state(running, key, **query) == (after if expected == 200 else before)
+            moves = running.http.get(f"/v1/collections/matrix/items/{key}").json()["history"]
+            assert len(moves) == 1 + (before != "sent-to-worker") + (after in legal[before])
+
+
+@pytest.mark.row("S0-13", "S0-15")
+def test_bad_updates_and_batches(running: System) -> None:
+    fill(running, "batch", "a", "b", "c")
+    query = {"collection": "batch"}
+    bad: list[Any] = [{}, [], {"state": "odd"}, {"state": 1}, {"state": "failed", "x": 1}, {"State": "failed"}]
+    for body in bad:
+        answer = running.http.put("/api/download/a", json=body, params=query)
+        assert (answer.status_code, answer.json()["success"]) == (400, False), body
+    assert running.http.put("/api/download/a", content=b"state=failed", params=query).status_code == 400
+    assert running.http.put("/api/download/nope", json={"state": "failed"}, params=query).status_code == 404
+    set_state(running, "c", "missing", **query)
+    mixed = {"state": "completed", "ytids": ["a", "a", "nope", "b", "c"]}
+    told = running.http.post("/api/download/batch", json=mixed, params=query).json()
+    assert (told["updated"], told["unknown"], [each["ytid"] for each in told["rejected"]]) == (2, ["nope"], ["c"])
+    assert [state(running, key, **query) for key in "abc"] == ["completed", "completed", "missing"]
+    bad = [{"state": "failed"}, {"ytids": ["a"]}, {"state": "failed", "ytids": [1]}, {"state": "x", "ytids": ["a"]}]
+    for body in [*bad, {"state": "failed", "ytids": []}, {"state": "failed", "ytids": "a"}]:
+        assert running.http.post("/api/download/batch", json=body, params=query).status_code == 400, body
+    many = {"state": "completed", "ytids": [f"x{n}" for n in range(10_001)]}
+    assert running.http.post("/api/download/batch", json=many, params=query).status_code == 413
+
+
+@pytest.mark.row("S0-11", "S0-12", "S0-24")
+def test_a_token_and_an_owner(running: System) -> None:
+    fill(running, "owned", "only")
+    query = {"collection": "owned"}
+    with as_role(running, Role.WORKER, "a") as a, as_role(running, Role.WORKER, "b") as b:
+        first = a.post(NEXT, params=query).json()
+        assert (first["owner"], first["download_id"]) == ("a", "only")
+        assert b.post(NEXT, params=query).json()["success"] is False
+        assert b.put("/api/download/only", json={"state": "completed"}, params=query).status_code == 409
+        released = running.http.post(f"/v1/collections/owned/leases/{first['lease']}/release")
+        assert released.status_code == 404  # not the admin's
+        assert a.post(f"/v1/collections/owned/leases/{first['lease']}/release").is_success
+        second = b.post(NEXT, params=query).json()
+        stale = a.put("/api/download/only", json={"state": "failed", "lease": first["lease"]}, params=query)
+        assert (stale.status_code, stale.json()["code"]) == (409, "held_by_another")
+        assert state(running, "only", **query) == "sent-to-worker"
+        done = b.put("/api/download/only", json={"state": "completed", "lease": second["lease"]}, params=query)
+        assert done.json()["success"] is True
+        for address in ("/v1/jobs", "/v1/collections/owned/items"):
+            assert b.post(address, json={}).status_code == 403
+    with as_role(running, Role.READER) as reader:
+        assert reader.get(NEXT).status_code == 403
+        assert reader.get(f"{BASE}/count").status_code == 200
+    for address in ("/", NEXT, f"{BASE}/count", f"{BASE}/only", "/id/only"):
+        assert httpx.get(running.url + address).status_code == 401
+
+
+@pytest.mark.row("S0-12", "S0-20", "S0-21")
+def test_what_expires_or_fails_comes_back_until_its_attempts_are_spent(running: System) -> None:
+    fill(running, "short", "x", ttl=0.2, max_attempts=3)
+    here, query = "/v1/collections/short", {"collection": "short"}
+    taken = running.http.post(NEXT, params=query).json()
+    assert taken["attempt"] == 1
+
+    def again() -> dict[str, Any] | None:
+        told: dict[str, Any] = running.http.post(NEXT, params=query).json()
+        return told if told["success"] else None
+
+    assert until(again, "it is offered again")["attempt"] == 2
+    third = until(again, "and again")
+    assert set_state(running, "x", "failed", error="gone dark", lease=third["lease"], **query).is_success
+    assert again() is None
+    [dead] = running.http.get(f"{here}/items", params={"state": "failed", "dead": "1"}).json()["items"]
+    assert (dead["key"], dead["attempt"], dead["error"]) == ("x", 3, "gone dark")
+    assert set_state(running, "x", None, **query).is_success
+    fresh = until(again, "it begins anew")
+    assert fresh["attempt"] == 1
+    assert set_state(running, "x", "missing", error="private", **query).is_success
+    assert again() is None
+    assert running.http.get(f"{BASE}/x", params=query).json()["error"] == "private"
+
+
+@pytest.mark.row("S0-06", "S0-07")
+def test_counts_agree_while_many_work_and_any_item_may_be_next(running: System) -> None:
+    keys = [f"k{n:05d}" for n in range(10_000)]
+    for first in range(0, len(keys), 5000):
+        fill(running, "churn", *keys[first : first + 5000])
+    drawn: list[str] = []
+
+    def work() -> None:
+        with httpx.Client(base_url=running.url, headers=running.http.headers, timeout=30) as http:
+            for _ in range(10):
+                lease = http.post("/v1/collections/churn/leases", json={"count": 5}).json()
+                drawn.extend(item["key"] for item in lease["items"])
+                http.post(f"/v1/collections/churn/leases/{lease['lease']}/submit", json={"completed": "all"})
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        counts = running.http.get("/v1/collections/churn/counts").json()
+        assert counts["total"] == sum(counts["by_state"].values()) == 10_000
+    for thread in threads:
+        thread.join()
+    assert len(set(drawn)) == len(drawn) == 1000
+    tens = Counter(key[2:4] for key in drawn)  # a hundred buckets of a hundred keys, ten of each expected
+    assert sum((tens[f"{n:02d}"] - 10) ** 2 / 10 for n in range(100)) < 160
+
+
+@pytest.mark.row("S0-18")
+def test_the_index(running: System) -> None:
+    fill(running, "shown", *(f"k{n:02d}" for n in range(45)))
+    page = running.http.get("/", params={"collection": "shown"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text.count('href="/id/') == 20
+    seen: list[str] = []
+    query = {"collection": "shown"}
+    while True:
+        told = running.http.get("/", params=query, headers={"Accept": "application/json"}).json()
+        seen += [item["ytid"] for item in told["items"]]
+        if told["next"] is None:
+            break
+        query |= {"cursor": told["next"]}
+    assert (told["count"], told["counts"]["null"], sorted(seen)) == (45, 45, [f"k{n:02d}" for n in range(45)])
