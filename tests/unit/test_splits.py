@@ -1,7 +1,7 @@
 """How datasets are split: whole groups, seeded, as close as groups allow, nobody forgotten."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.splits import share
@@ -44,6 +44,7 @@ def test_the_cases_that_went_wrong(
 
 
 @pytest.mark.row("S3-30")
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 500), min_size=1, max_size=40),
     st.sampled_from(SHARES),
