@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from infra import db
+from schemas.registry import KINDS
 
 
 def add(connection: Connection, objects: Sequence[tuple[str, str, int, str]]) -> None:
@@ -29,8 +30,9 @@ def let_go(connection: Connection, hashes: Iterable[str]) -> None:
 
 
 def resolve(connection: Connection, prefix: str, limit: int = 3) -> Sequence[db.Row]:
-    """The contents whose SHA-256 or SHA-1 begins with a hex prefix: uploads and outputs of succeeded jobs."""
-    return db.rows(connection, "blobs.resolve", prefix=prefix.lower(), limit=limit)
+    """The contents whose SHA-256 or SHA-1 begins with a hex prefix: uploads, and what jobs made for everybody."""
+    guarded = [kind.name for kind in KINDS.values() if kind.guarded]
+    return db.rows(connection, "blobs.resolve", prefix=prefix.lower(), limit=limit, guarded=guarded)
 
 
 def release(connection: Connection, keepers: Iterable[str], jobs: Iterable[UUID] = ()) -> None:

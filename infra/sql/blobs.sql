@@ -38,7 +38,8 @@ with gone as (
 insert into erasures (object_key) select object_key from gone on conflict do nothing
 
 -- name: resolve
--- Three rows are enough to know that a prefix is ambiguous; both hashes count.
+-- Three rows are enough to know that a prefix is ambiguous; both hashes count. What `guarded` kinds make is for some only,
+-- who get it where it is asked for.
 select b.sha256, b.sha1, b.size, b.object_key, b.created_at,
     coalesce(f.name, o.name, b.sha1) as name, coalesce(f.content_type, o.content_type, 'application/octet-stream') as content_type,
     f.sha256 is not null as uploaded
@@ -51,7 +52,8 @@ join blobs b using (sha256)
 left join files f using (sha256)
 left join lateral (
     select job_outputs.name, job_outputs.content_type from job_outputs join jobs on jobs.id = job_id
-    where job_outputs.sha256 = b.sha256 and jobs.state = 'succeeded' order by job_id limit 1
+    where job_outputs.sha256 = b.sha256 and jobs.state = 'succeeded' and jobs.kind <> all(cast(:guarded as text[]))
+    order by job_id limit 1
 ) as o on true
 where b.object_key is not null and (
     f.sha256 is not null or o.name is not null

@@ -79,10 +79,9 @@ def _clip(dots: Dots, number: int) -> Path:
 
 def _ours(ground: Ground, dots: Dots, clips: Sequence[Path]) -> tuple[float, list[Array]]:
     """Seconds a clip, all of them given at once; and what was found."""
-    environment = {"REELMILL_THREADS": "1"}
     with House(ground, processes=("gateway", "relay")) as house:
         system = house.system
-        system.start("pose", **environment)
+        system.start("pose")
         zipped = archives.of_folder(dots.model)
         headers = {"Content-Type": "application/zip"}
         assert system.http.post("/v1/models", params={"name": "dots"}, content=zipped, headers=headers).is_success

@@ -156,7 +156,7 @@ class Crowd:
             self.done += keys(lease)
 
 
-@pytest.mark.row("S0-08", "S2-03", "S2-24")
+@pytest.mark.row("S0-08")
 def test_many_at_once_never_get_the_same_item(database: Engine) -> None:
     items = [NewItem(f"k{n}", f"p{n % 3}", "{}") for n in range(2000)]
     make(database, "c", items, max_attempts=1000, retry_seconds=0)
@@ -201,7 +201,7 @@ def test_the_whole_matrix_of_moves(hundred: Engine, before: str) -> None:
         ask(hundred, {"op": "move", "moves": [{"key": key, "state": "completed"}]})
 
 
-@pytest.mark.row("S0-11", "S0-12", "S2-06")
+@pytest.mark.row("S0-11", "S0-12")
 def test_a_stale_lease_changes_nothing_of_the_next_one(hundred: Engine) -> None:
     first = acquire(hundred, 100, worker="a")
     expire(hundred)
@@ -300,7 +300,6 @@ def test_a_worker_has_no_more_than_its_share(database: Engine) -> None:
     assert len(acquire(database, 9, worker="a")["items"]) == 3
 
 
-@pytest.mark.row("S2-04")
 def test_the_order_of_arrival(database: Engine) -> None:
     make(database, "c", ["a", "b", "c", "d"], ordering="arrival", retry_seconds=0)
     first = acquire(database, 3)

@@ -29,7 +29,7 @@ IMPORTING = 180.0
 @pytest.fixture(scope="module")
 def system(shared: System, dots: Dots) -> System:
     """Everything that analyses need, with the models registered: `dots`, `colours` and the rigs of both."""
-    shared.start("gateway", "relay", "analyzer", "pose", REELMILL_THREADS="1")
+    shared.start("gateway", "relay", "analyzer", "pose")
     zipped = archives.of_folder(dots.model)
     headers = {"Content-Type": "application/zip"}
     made = shared.http.post("/v1/models", params={"name": "dots"}, content=zipped, headers=headers)
@@ -372,7 +372,7 @@ def test_one_at_a_time_while_light_jobs_pass_and_nothing_is_done_twice(system: S
     # The process that does the work is killed in the middle; another one takes over.
     struck = until(lambda: under_way(system, jobs[:2]), "one of them is under way")
     system.kill("pose")
-    system.start("pose", REELMILL_THREADS="1")
+    system.start("pose")
     rest = [job for job in jobs if job != struck]
     gone = until(lambda: under_way(system, rest), "another one is under way")
     assert system.http.post(f"/v1/jobs/{gone}/cancel").status_code == 202

@@ -1,6 +1,7 @@
 """Exports from the feed to the archive, through the front door: rows of the exporter, and of what feeds it."""
 
 import base64
+import hashlib
 import json
 import signal
 import subprocess
@@ -280,6 +281,8 @@ def test_a_project_is_for_its_members(system: System, texts: Annotations, caller
         f"{job}/outputs/data-{number}.zip",
     ]
     assert {stranger.get(path).status_code for path in closed} == {403}
+    archive = texts.http.get(view["links"]["content"]).content
+    assert stranger.get(f"/v1/files/{hashlib.sha256(archive).hexdigest()}/content").status_code == 404
     assert stranger.get("/api/monitor/classifiers").json()["clfData"] == []
     assert stranger.get("/api/monitor/label").json() == {"labelShare": 0}
     # The door of all jobs leads past none of it.

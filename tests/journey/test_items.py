@@ -107,7 +107,7 @@ def packed(**files: bytes) -> bytes:
     return sink.getvalue()
 
 
-@pytest.mark.row("S0-01", "S2-01")
+@pytest.mark.row("S0-01")
 @pytest.mark.parametrize(
     ("name", "content", "params", "keys"),
     [

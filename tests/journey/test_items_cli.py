@@ -26,7 +26,7 @@ def counts(system: System, collection: str) -> dict[str, int]:
     return {state: n for state, n in told["by_state"].items() if n}
 
 
-@pytest.mark.row("S0-16", "S2-23")
+@pytest.mark.row("S0-16")
 def test_from_a_dataset_root_to_states_and_leases(system: System, tmp_path: Path) -> None:
     splits = tmp_path / "other" / "datasplits"
     splits.mkdir(parents=True)
@@ -59,7 +59,6 @@ def test_from_a_dataset_root_to_states_and_leases(system: System, tmp_path: Path
     assert reelmill(system, "items", "count", "-c", "none").returncode == Exit.NOT_FOUND
 
 
-@pytest.mark.row("S2-23")
 def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: System, tmp_path: Path) -> None:
     lines = tmp_path / "items.csv"
     lines.write_text("id,how\n" + "".join(f"k{n},{code}\n" for n, code in enumerate((0, 0, 3, 44))))

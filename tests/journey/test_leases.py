@@ -99,7 +99,7 @@ class Client(threading.Thread):
             return document
 
 
-@pytest.mark.row("S0-07", "S0-08", "S0-12", "S2-03", "S2-24")
+@pytest.mark.row("S0-07", "S0-08", "S0-12")
 def test_fifty_clients_and_a_dispatcher_that_dies(running: System) -> None:
     here = new_collection(running, ITEMS, max_attempts=100)
     clients = [Client(running, here, number) for number in range(CLIENTS)]
@@ -131,7 +131,7 @@ def audit(system: System, here: str) -> list[Any]:
     return found
 
 
-@pytest.mark.row("S0-02", "S0-10", "S0-23", "S2-21")
+@pytest.mark.row("S0-02", "S0-10", "S0-23")
 def test_take_extend_release_submit(running: System) -> None:
     here, other = new_collection(running, 3), new_collection(running, 3)
     lease = running.http.post(f"{here}/leases", json={"count": 2, "worker": "w", "ttl": 60}).json()
@@ -183,7 +183,6 @@ def test_what_is_wrong_is_said(running: System) -> None:
     assert by_state(running, here) == {"available": 3}
 
 
-@pytest.mark.row("S2-22")
 def test_straight_over_amqp(running: System) -> None:
     here = new_collection(running, 3)
     with channel(running) as asking:
