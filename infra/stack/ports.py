@@ -6,6 +6,7 @@ the first of them bound for as long as it lives: binding is atomic, so the first
 
 import secrets
 import socket
+import time
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +15,9 @@ from infra.stack.errors import StackError
 HOST = "127.0.0.1"
 SIZE = 32
 _BLOCKS = range(20_000, 32_000, SIZE)
+# Children of a server that was killed hold its port for a moment longer.
+LEFTOVERS_SECONDS = 5.0
+GLANCE_SECONDS = 0.05
 
 
 class Port(IntEnum):
@@ -62,30 +66,37 @@ def claim(preferred: int | None = None) -> Block:
 
     Raises StackError when every block is taken.
     """
-    bases = secrets.SystemRandom().sample(_BLOCKS, len(_BLOCKS))
-    if preferred is not None and preferred in _BLOCKS:
-        bases.insert(0, preferred)
-    for base in bases:
-        block = _take(base)
-        if block:
+    if preferred is not None and preferred in _BLOCKS and (block := _take(preferred, LEFTOVERS_SECONDS)):
+        return block
+    for base in secrets.SystemRandom().sample(_BLOCKS, len(_BLOCKS)):
+        if block := _take(base):
             return block
     raise StackError(f"No {SIZE} neighbouring ports are free on {HOST} between {_BLOCKS.start} and {_BLOCKS.stop}.")
 
 
-def _take(base: int) -> Block | None:
+def _take(base: int, patience: float = 0) -> Block | None:
+    """The block, if no other stack has it and its ports are free, or become free within `patience` seconds."""
     lock = socket.socket()
     try:
         lock.bind((HOST, base))
+        deadline = time.monotonic() + patience
         for port in range(base + 1, base + SIZE):
-            _probe(port)
+            while not _free(port):
+                if time.monotonic() >= deadline:
+                    raise OSError(f"somebody listens on port {port}")
+                time.sleep(GLANCE_SECONDS)
     except OSError:
         lock.close()
         return None
     return Block(base, lock)
 
 
-def _probe(port: int) -> None:
-    """Raise OSError if somebody listens on `port`; what is left of closed connections does not count."""
+def _free(port: int) -> bool:
+    """Whether nobody listens on `port`; what is left of closed connections does not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, port))
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
