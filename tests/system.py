@@ -17,7 +17,7 @@ from infra.cli.local import COMMANDS
 
 T = TypeVar("T")
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 
 
 def free_port() -> int:
