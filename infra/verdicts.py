@@ -8,6 +8,7 @@ from schemas.items import FINISHED, HELD, MOVES, ItemState
 from schemas.leases import Result
 
 LONGEST_RETRY_SECONDS = 24 * 3600.0
+ENDED = frozenset({ItemState.COMPLETED, ItemState.MISSING})
 
 
 class Fact(Protocol):
@@ -69,6 +70,8 @@ def refusal(fact: Fact, speaker: Speaker) -> str | None:
 def change(fact: Fact, said: Result, rules: Rules) -> Change | str:
     """What a report makes of an item; a code when that is no legal move."""
     before, attempt = ItemState(fact["state"]), int(fact["attempt"])
+    if said.state == "nacked" and before in ENDED:
+        return "finished"
     made = _made(said.state, before, attempt, rules)
     return made if (before, made.state) in MOVES else "illegal_move"
 
@@ -79,7 +82,13 @@ def same(fact: Fact, said: Result) -> bool:
 
 
 def repeated(fact: Fact, said: Result, speaker: Speaker) -> bool:
-    """Whether this very report has been made before: an item that the lease itself has finished so."""
+    """Whether this very report has been made before: an item that the lease itself has finished so, or a vain search.
+
+    A search in vain counts once for each time that an item is handed out.
+    """
+    if said.state == "nacked" and fact["state"] == ItemState.AVAILABLE:
+        nacked, leased = fact["nacked_at"], fact["leased_at"]
+        return bool(nacked is not None and (leased is None or nacked >= leased))
     return fact["state"] in FINISHED and fact["state"] == said.state and fact["lease_id"] == speaker.lease_id
 
 
@@ -88,6 +97,7 @@ def _made(said: str, before: ItemState, attempt: int, rules: Rules) -> Change:
     if said == "failed":
         return Change(ItemState.FAILED, attempt, None if last else rules.wait(attempt))
     if said == "nacked":
+        attempt = max(attempt, 1)  # whoever found nothing has looked, with or without a lease
         if last:
             return Change(ItemState.MISSING, attempt, nack=True)
         return Change(ItemState.AVAILABLE, attempt, rules.wait(attempt), nack=True)

@@ -22,6 +22,7 @@ _A, _L, _R, _C, _M, _F = ItemState
 MOVES: frozenset[tuple[ItemState, ItemState]] = frozenset(
     {
         (_A, _L),
+        (_A, _A),  # looked for in vain by somebody who holds it no longer
         (_A, _C),  # it was done elsewhere, or late
         (_A, _M),
         (_A, _F),
