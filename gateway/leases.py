@@ -33,22 +33,22 @@ async def acquire(request: Request) -> Response:
     The same `Idempotency-Key` again gives the same lease.
     """
     asked = await read(request, LeaseRequest)
-    return await reply(request, "acquire", asked.model_dump(exclude_none=True) | {"request_id": _request_id(request)})
+    return await reply(request, "acquire", asked.model_dump(exclude_none=True) | {"request_id": request_id(request)})
 
 
 async def extend(request: Request) -> Response:
     """Hold a lease for longer. 409 when it is over."""
-    return await _about_lease(request, "extend", await _read(request, Extension))
+    return await _about_lease(request, "extend", await optional(request, Extension))
 
 
 async def release(request: Request) -> Response:
     """Give items back, at once and uncharged: all that the lease still holds, or those that are named."""
-    return await _about_lease(request, "release", await _read(request, Giving))
+    return await _about_lease(request, "release", await optional(request, Giving))
 
 
 async def submit(request: Request) -> Response:
     """Say what became of items; `next` takes the following ones in the same step. 409 when nothing of it counts."""
-    return await _about_lease(request, "submit", await read(request, Submission), request_id=_request_id(request))
+    return await _about_lease(request, "submit", await read(request, Submission), request_id=request_id(request))
 
 
 async def move(request: Request) -> Response:
@@ -66,7 +66,7 @@ async def _about_lease(request: Request, op: str, asked: Any, **more: Any) -> Re
     return await reply(request, op, asked.model_dump(exclude_none=True) | {"lease": lease} | more)
 
 
-async def _read(request: Request, model: type[M]) -> M:
+async def optional(request: Request, model: type[M]) -> M:
     """The body, which may be left out."""
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return model()
@@ -105,7 +105,7 @@ def identity(request: Request) -> Identity:
     return found
 
 
-def _request_id(request: Request) -> str:
+def request_id(request: Request) -> str:
     """The caller's key for this request, or one of our own, so that a lost answer can be found again."""
     key = request.headers.get("idempotency-key")
     if key is None:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from infra import collections, db, files, jobs, storage, uploads
+from infra import collections, db, fetch_tasks, files, jobs, storage, uploads
 from infra.outbox import Overloaded
 
 log = structlog.get_logger()
@@ -93,6 +93,7 @@ TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
         collections.UnknownCollection,
         lambda _: Problem(404, "unknown_collection", "There is no such collection."),
     ),
+    (fetch_tasks.UnknownTask, lambda _: Problem(404, "unknown_task", "There is no such fetch task.")),
     (db.REFUSED, _refused),
     (db.UNSTORABLE, lambda _: Problem(400, "invalid_parameter", "A value is outside of what can be stored.")),
     (Overloaded, lambda _: unavailable("overloaded", "Too many requests are waiting; try again shortly.")),

@@ -11,6 +11,7 @@ from gateway import (
     datasets,
     events,
     exports,
+    fetching,
     files,
     health,
     jobs,
@@ -26,7 +27,7 @@ from gateway import (
     webhooks,
 )
 from gateway.endpoint import Endpoint
-from gateway.legacy import analyses, content, forms, labelforward, pages, segments
+from gateway.legacy import analyses, content, forms, inventory, labelforward, pages, segments
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
@@ -53,6 +54,20 @@ from schemas.datasets import (
 )
 from schemas.events import ChangePage
 from schemas.exports import ClassifierPage, ClassifierView, ExportPage, ExportTerms, ExportView
+from schemas.fetching import (
+    FetchExtension,
+    FetchExtensionView,
+    FetchGiving,
+    FetchLeaseRequest,
+    FetchLeaseView,
+    FetchPage,
+    FetchReleaseView,
+    FetchReport,
+    FetchReportView,
+    FetchStats,
+    FetchTaskView,
+    GivenUp,
+)
 from schemas.files import FilePage, FileView
 from schemas.jobs import JobPage, JobRequest, JobView, OutputPage, Timeline
 from schemas.kinds import KindLimits, KindList, KindView
@@ -119,6 +134,10 @@ RESUMABLE = "/v1/resumable/{upload_id}"
 OFFSETS = "application/offset+octet-stream"
 COLLECTION = "/v1/collections/{name}"
 LEASE = "/v1/collections/{name}/leases/{lease}"
+FETCH_LEASES = "/v1/fetch-leases"
+FETCH_LEASE = "/v1/fetch-leases/{lease}"
+FETCH_TASKS = "/v1/fetch-tasks"
+FETCH_TASK = "/v1/fetch-tasks/{task}"
 HOOKS = "/v1/webhooks"
 HOOK = "/v1/webhooks/{webhook_id}"
 PROJECT = "/v1/projects/{project_id}"
@@ -135,6 +154,9 @@ JSON = "application/json"
 HTML = "text/html"
 NEXT = "/api/download/next"
 TAKING = ("collection", "partition", "worker")
+METADATA = "/metadata"
+TORRENTS = "/torrents"
+IN = ("collection",)
 PAGED = ("cursor", "limit")
 DATES = ("created_after", "created_before")
 CAUSES = ("code", "queue", "fingerprint", "open", *PAGED)
@@ -283,6 +305,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", f"{LEASE}/extend", leases.extend, Role.WORKER, ExtensionView, body=Extension),
     Endpoint("POST", f"{LEASE}/release", leases.release, Role.WORKER, SubmissionView, body=Giving),
     Endpoint("POST", f"{LEASE}/submit", leases.submit, Role.WORKER, SubmissionView, body=Submission),
+    # What is to be fetched.
+    Endpoint("POST", FETCH_LEASES, fetching.acquire, Role.WORKER, FetchLeaseView, body=FetchLeaseRequest),
+    Endpoint("POST", f"{FETCH_LEASE}/extend", fetching.extend, Role.WORKER, FetchExtensionView, body=FetchExtension),
+    Endpoint("POST", f"{FETCH_LEASE}/release", fetching.release, Role.WORKER, FetchReleaseView, body=FetchGiving),
+    Endpoint("POST", "/v1/fetch-reports", fetching.report, Role.WORKER, FetchReportView, body=FetchReport),
+    Endpoint("GET", FETCH_TASKS, fetching.page, Role.READER, FetchPage, query=("host", "state", *PAGED)),
+    Endpoint("GET", FETCH_TASK, fetching.get, Role.READER, FetchTaskView),
+    Endpoint("POST", f"{FETCH_TASK}/unavailable", fetching.give_up, Role.WORKER, FetchTaskView, body=GivenUp),
+    Endpoint("POST", f"{FETCH_TASK}/reopen", fetching.reopen, Role.PRODUCER, FetchTaskView),
+    Endpoint("GET", "/v1/fetch-stats", fetching.stats, Role.READER, FetchStats, query=("collection",)),
     Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
     Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
     # The file store and analyses, as their README shows them.
@@ -430,6 +462,37 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=("collection",),
         legacy=True,
     ),
+    # The look-up and fetch queue, as its README shows it.
+    Endpoint(
+        "POST",
+        f"{METADATA}/submit",
+        inventory.submit_albums,
+        Role.WORKER,
+        JSON,
+        body=inventory.Found,
+        query=IN,
+        legacy=True,
+    ),
+    Endpoint(
+        "PUT",
+        f"{METADATA}/submit",
+        inventory.submit_albums,
+        Role.WORKER,
+        JSON,
+        body=inventory.Found,
+        query=IN,
+        legacy=True,
+    ),
+    Endpoint("GET", f"{METADATA}/{{rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True),
+    Endpoint("POST", f"{METADATA}/{{rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True),
+    Endpoint("POST", TORRENTS, inventory.torrents, Role.WORKER, JSON, body=FORM, legacy=True),
+    Endpoint(
+        "POST", f"{TORRENTS}/submit", inventory.submit_torrents, Role.WORKER, JSON, body=inventory.Lying, legacy=True
+    ),
+    Endpoint(
+        "PUT", f"{TORRENTS}/submit", inventory.submit_torrents, Role.WORKER, JSON, body=inventory.Lying, legacy=True
+    ),
+    Endpoint("GET", "/stats", inventory.stats, Role.READER, HTML, query=IN, legacy=True),
     # For those who watch.
     Endpoint("GET", "/healthz", health.alive, None, JSON),
     Endpoint("GET", "/readyz", health.ready, None, JSON, query=("deep",)),

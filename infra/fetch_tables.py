@@ -79,6 +79,8 @@ fetch_tasks = Table(
     Index("fetch_tasks_open", "host", text("leased_at nulls first"), "id", postgresql_where=text(OPEN)),
     Index("fetch_tasks_expiring", "host", "expires_at", postgresql_where=text(LEASED)),
     Index("fetch_tasks_held", "lease_id", postgresql_where=text(LEASED)),
+    Index("fetch_tasks_stale", "host", postgresql_where=text("state = 'open' and updated_by = 'expiry'")),
+    Index("fetch_tasks_of_host", "host", "id"),
     Index("fetch_tasks_location", "location", postgresql_where=text("location is not null")),
 )
 

@@ -1,7 +1,9 @@
-"""Fetch tasks: what lies where, and what cannot be had."""
+"""Fetch tasks: taken under leases, filled with what lies where, or given up."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -9,11 +11,20 @@ from infra import db
 from infra.leasing.collection import Collection, enter
 from infra.leasing.reporting import Report, report
 from infra.verdicts import Speaker
+from schemas.fetching import FetchState, FetchVerdict
 from schemas.leases import Result
+
+EXPIRY = "expiry"
+"""Who opens tasks again whose lease ran out."""
+MOST_EXPIRED = 10_000
 
 
 class Overtaken(Exception):
     """Another collection has begun to ask for the same task meanwhile: start again in a new transaction."""
+
+
+class UnknownTask(Exception):
+    """There is no such task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +43,99 @@ class Loss:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes tasks under which lease, for how many seconds."""
+
+    lease_id: UUID
+    owner: str
+    worker: str
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A report about tasks: by whom, under which lease if any; `override`: whoever holds them."""
+
+    fills: Sequence[Fill]
+    losses: Sequence[Loss]
+    owner: str
+    lease_id: UUID | None = None
+    override: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each task of a report. Nothing was written when one was refused."""
+
+    verdicts: list[FetchVerdict] = field(default_factory=list)
+
+    @property
+    def refused(self) -> list[FetchVerdict]:
+        """Those that did not count."""
+        return [each for each in self.verdicts if each.outcome == "refused"]
+
+
+def take(connection: Connection, host: str, count: int, taker: Taker) -> Sequence[db.Row]:
+    """Lease open tasks of a host: never handed out first, then the longest since. The same lease again: the same."""
+    before = db.rows(connection, "fetch_tasks.held", lease=taker.lease_id, owner=taker.owner)
+    if before:
+        return before
+    db.run(connection, "fetch_tasks.expire", host=host, most=MOST_EXPIRED, by=EXPIRY)
+    rows = db.rows(
+        connection,
+        "fetch_tasks.take",
+        host=host,
+        count=count,
+        lease=taker.lease_id,
+        owner=taker.owner,
+        worker=taker.worker,
+        ttl=taker.ttl,
+    )
+    return sorted(rows, key=lambda row: (row["before"] is not None, row["before"] or 0, row["id"]))
+
+
+def extend(connection: Connection, lease_id: UUID, owner: str, ttl: float | None) -> tuple[int, datetime] | None:
+    """Hold a lease for longer: how many tasks until when. None when it holds none."""
+    rows = db.rows(connection, "fetch_tasks.extend", lease=lease_id, owner=owner, ttl=ttl)
+    return (len(rows), rows[0]["expires_at"]) if rows else None
+
+
+def release(connection: Connection, lease_id: UUID, owner: str, ids: Sequence[int] = ()) -> int:
+    """Give tasks of a lease back, all of them if none is named. How many."""
+    return db.run(connection, "fetch_tasks.release", lease=lease_id, owner=owner, ids=list(ids) or None)
+
+
+def reopen(connection: Connection, task_id: int, by: str) -> bool:
+    """What was filled or given up is to be fetched again. False when it is not at an end."""
+    return db.run(connection, "fetch_tasks.reopen", id=task_id, by=by) > 0
+
+
+def ids_of(connection: Connection, pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
+    """Tasks by their host and their id there; those that exist."""
+    hosts, externals = [host for host, _ in pairs], [external for _, external in pairs]
+    rows = db.rows(connection, "fetch_tasks.ids_of", hosts=hosts, externals=externals)
+    return {(row["host"], row["external_id"]): row["id"] for row in rows}
+
+
+def say(connection: Connection, said: Said) -> Outcome:
+    """Write a report if all of it counts. A late one counts while nobody else holds the task. Raises Overtaken."""
+    asking = _entered(connection, [each.task_id for each in said.losses])
+    ids = [each.task_id for each in said.fills] + [each.task_id for each in said.losses]
+    db.rows(connection, "fetch_tasks.lock", ids=ids)
+    facts = {row["id"]: row for row in db.rows(connection, "fetch_tasks.facts", ids=ids)}
+    outcome = Outcome([_judged_fill(facts.get(each.task_id), each, said) for each in said.fills])
+    outcome.verdicts += [_judged_loss(facts.get(each.task_id), each, said) for each in said.losses]
+    if not outcome.refused:
+        fill(connection, said.fills, said.owner)
+        _lose(connection, said.losses, said.owner, asking)
+    return outcome
+
+
 def fill(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
     """Mark tasks filled with their location, whoever holds them. Those that this changed, with their new revision."""
+    if not fills:
+        return []
     db.rows(connection, "fetch_tasks.lock", ids=[each.task_id for each in fills])
     return db.rows(
         connection,
@@ -45,26 +147,94 @@ def fill(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.
 
 
 def lose(connection: Connection, losses: Sequence[Loss], by: str) -> Sequence[db.Row]:
-    """Mark tasks unavailable; items without another task are offered again. Those that this changed.
+    """Mark tasks unavailable, whoever holds them; items without another task are offered again. What this changed.
 
     Raises Overtaken.
     """
+    return _lose(connection, losses, by, _entered(connection, [each.task_id for each in losses]))
+
+
+def _entered(connection: Connection, ids: Sequence[int]) -> dict[int, Collection]:
+    """The collections whose items asked for these tasks, entered before any task is locked."""
+    if not ids:
+        return {}
+    names = {row["name"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=list(ids))}
+    return {each.id: each for each in enter(connection, names).values()}
+
+
+def _lose(
+    connection: Connection, losses: Sequence[Loss], by: str, entered: Mapping[int, Collection]
+) -> Sequence[db.Row]:
+    if not losses:
+        return []
     ids = [each.task_id for each in losses]
-    asking = {row["name"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=ids)}
-    entered = {each.id: each for each in enter(connection, asking).values()}
     db.rows(connection, "fetch_tasks.lock", ids=ids)
-    changed = db.rows(connection, "fetch_tasks.unavailable", ids=ids, reasons=[each.reason for each in losses], by=by)
+    reasons = [each.reason for each in losses]
+    changed = db.rows(connection, "fetch_tasks.unavailable", ids=ids, reasons=reasons, by=by)
     lost = [row["id"] for row in changed]
-    if not {row["name"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=lost)} <= asking:
+    if not {row["id"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=lost)} <= entered.keys():
         raise Overtaken
     _offer_again(connection, entered, lost, by)
     return changed
 
 
-def _offer_again(connection: Connection, entered: dict[int, Collection], lost: Sequence[int], by: str) -> None:
+def _offer_again(connection: Connection, entered: Mapping[int, Collection], lost: Iterable[int], by: str) -> None:
     keys: dict[int, list[str]] = {}
-    for row in db.rows(connection, "fetch_tasks.hopeless", ids=lost):
+    for row in db.rows(connection, "fetch_tasks.hopeless", ids=list(lost)):
         keys.setdefault(row["collection_id"], []).append(row["key"])
     for collection_id, hopeless in keys.items():
         results = [Result(key=key, state="available") for key in hopeless]
         report(connection, entered[collection_id], [Report(Speaker(by, by, override=True), results)])
+
+
+def _judged_fill(fact: db.Row | None, wanted: Fill, said: Said) -> FetchVerdict:
+    if fact is not None and fact["state"] == FetchState.FILLED:
+        if fact["location"] == wanted.location:
+            return FetchVerdict(task=wanted.task_id, outcome="unchanged", state=FetchState.FILLED)
+        # Files move: whoever has put them there, and whoever may do anything, says where they are now.
+        if fact["updated_by"] != said.owner and not said.override:
+            return FetchVerdict(task=wanted.task_id, outcome="refused", state=FetchState.FILLED, code="finished")
+    return _judged(fact, wanted.task_id, FetchState.FILLED, said)
+
+
+def _judged_loss(fact: db.Row | None, wanted: Loss, said: Said) -> FetchVerdict:
+    if fact is not None and fact["state"] == FetchState.UNAVAILABLE:
+        return FetchVerdict(task=wanted.task_id, outcome="unchanged", state=FetchState.UNAVAILABLE)
+    if fact is not None and fact["state"] == FetchState.FILLED:
+        return FetchVerdict(task=wanted.task_id, outcome="refused", state=FetchState.FILLED, code="finished")
+    return _judged(fact, wanted.task_id, FetchState.UNAVAILABLE, said)
+
+
+def _judged(fact: db.Row | None, task_id: int, becomes: FetchState, said: Said) -> FetchVerdict:
+    if fact is None:
+        return FetchVerdict(task=task_id, outcome="refused", state=None, code="unknown_task")
+    if fact["state"] == FetchState.LEASED and not said.override and not _his(fact, said):
+        return FetchVerdict(task=task_id, outcome="refused", state=FetchState.LEASED, code="held_by_another")
+    return FetchVerdict(task=task_id, outcome="done", state=becomes)
+
+
+def _his(fact: db.Row, said: Said) -> bool:
+    if fact["late"]:
+        return True  # nobody holds it
+    return bool(fact["owner"] == said.owner and said.lease_id in {None, fact["lease_id"]})
+
+
+def page(
+    connection: Connection, after: int, limit: int, host: str | None, state: FetchState | None
+) -> Sequence[db.Row]:
+    """Tasks by id."""
+    return db.rows(connection, "fetch_tasks.page", after=after, limit=limit, host=host, state=state)
+
+
+def get(connection: Connection, task_id: int) -> tuple[db.Row, Sequence[db.Row], Sequence[db.Row]]:
+    """A task, the items that asked for it, and all that it has been. Raises UnknownTask."""
+    row = db.row(connection, "fetch_tasks.get", id=task_id)
+    if row is None:
+        raise UnknownTask
+    wanting = db.rows(connection, "fetch_tasks.wanting", id=task_id)
+    return row, wanting, db.rows(connection, "fetch_tasks.history", id=task_id)
+
+
+def overlaps(connection: Connection) -> Sequence[db.Row]:
+    """The audit: every hand-out that another one contradicts. There is none."""
+    return db.rows(connection, "fetch_tasks.overlaps")

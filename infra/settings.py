@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         500, ge=1, le=10_000, description="Messages that a consumer of the fast lane has in hand at a time."
     )
     lease_wait_seconds: float = Field(5, gt=0, le=60, description="How long a request about items may take.")
+    fetch_seconds: float = Field(14 * 24 * 3600, gt=0, le=60 * 24 * 3600, description="Of a fetch task's lease.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     device: str = Field("cpu", pattern=r"^(cpu|mps|cuda(:[0-9]{1,3})?)$", description="What networks run on.")
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")

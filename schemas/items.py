@@ -14,6 +14,9 @@ class ItemState(StrEnum):
     FAILED = "failed"
 
 
+KEY_SEPARATOR = "\x1f"
+"""Between the parts of a key of several columns."""
+
 HELD = frozenset({ItemState.LEASED, ItemState.RUNNING})
 FINISHED = frozenset({ItemState.COMPLETED, ItemState.MISSING, ItemState.FAILED})
 

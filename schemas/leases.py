@@ -6,11 +6,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
 
+from schemas.fetching import Candidate
 from schemas.fields import Strict
 from schemas.items import ItemState
 
 MOST_ITEMS = 1000
 MOST_RESULTS = 10_000
+MOST_CANDIDATES = 1000
 LONGEST_TTL = 60 * 24 * 3600.0
 LONGEST_REQUEST_ID = 200
 
@@ -38,13 +40,23 @@ class LeaseRequest(Taking):
 
 
 class Result(Strict):
-    """What became of one item. `nacked`: looked for and not found, offered again until its attempts are spent."""
+    """What became of one item. `nacked`: looked for and not found, offered again until its attempts are spent.
+
+    `found`: it can be had at these hosts, and is completed; a task to fetch it is made for each, once for all items.
+    """
 
     key: ItemKey
-    state: Reported
+    state: Reported | Literal["found"]
     error_code: str | None = Field(None, max_length=100)
     error: str | None = Field(None, max_length=4000)
     result: dict[str, Any] | None = None
+    candidates: list[Candidate] = Field(default=[], max_length=MOST_CANDIDATES, description="Where it was found.")
+
+    @model_validator(mode="after")
+    def _found_somewhere(self) -> "Result":
+        if (self.state == "found") != bool(self.candidates):
+            raise ValueError("what is found has candidates, and nothing else has")
+        return self
 
 
 class Submission(Strict):
@@ -77,6 +89,7 @@ class Moves(Strict):
     """Set the states of items, by hand and without a lease."""
 
     moves: list[Result] = Field(min_length=1, max_length=MOST_RESULTS)
+    atomic: bool = Field(False, description="All of them, or none: 404 or 409 when one is refused.")
 
 
 class _Order(Strict):
@@ -159,6 +172,7 @@ class Verdict(BaseModel):
     outcome: Literal["done", "unchanged", "refused"]
     state: ItemState | None
     code: str | None = Field(None, description="Why it was refused: unknown_item, held_by_another, illegal_move.")
+    tasks: list[int] = Field(default=[], description="The fetch tasks of what was found.")
 
 
 class SubmissionView(BaseModel):
@@ -187,3 +201,4 @@ class MovesView(BaseModel):
     unknown: list[str]
     rejected: list[Verdict]
     unchanged: int
+    results: list[Verdict] = Field(default=[], description="Every item, if all or none was asked for.")

@@ -10,10 +10,9 @@ import orjson
 
 from consumers.outcome import Rejected
 from schemas.catalogue import Format, ImportItems
+from schemas.items import KEY_SEPARATOR
 
 LONGEST_KEY = 1024
-SEPARATOR = "\x1f"
-"""Between the parts of a key of several columns."""
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
 AUDIOSET_SUFFIX = "_segments"
@@ -152,13 +151,13 @@ def _stem(name: str) -> str:
 
 def _key(parts: Sequence[str]) -> str:
     trimmed = [part.strip() for part in parts]
-    return SEPARATOR.join(part if part.isascii() else unicodedata.normalize("NFC", part) for part in trimmed)
+    return KEY_SEPARATOR.join(part if part.isascii() else unicodedata.normalize("NFC", part) for part in trimmed)
 
 
 def _made(line: int, key: str, partition: str, attributes: dict[str, Any]) -> Row | Bad:
     try:
         size = len(key.encode()) if not key.isascii() else len(key)
-        if not key.strip(SEPARATOR):
+        if not key.strip(KEY_SEPARATOR):
             return Bad(line, "empty_key")
         if size > LONGEST_KEY:
             return Bad(line, "key_too_long")

@@ -1,7 +1,6 @@
 """Answers to a batch of orders about items: all who ask one collection for items share one statement."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -9,6 +8,8 @@ import orjson
 from sqlalchemy import Connection
 
 from infra import db
+from infra.leasing import moving
+from infra.leasing.cases import Answer, Case
 from infra.leasing.collection import Collection, enter
 from infra.leasing.reporting import Report, report
 from infra.leasing.taking import Want, take
@@ -19,7 +20,6 @@ from schemas.leases import (
     Extend,
     ExtensionView,
     Move,
-    MovesView,
     Order,
     Release,
     Result,
@@ -30,30 +30,6 @@ from schemas.leases import (
 O = TypeVar("O")  # noqa: E741 - an order
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back: a status as in HTTP, and a JSON document."""
-
-    status: int
-    body: bytes
-
-
-@dataclass(slots=True)
-class Case:
-    """An order and its answer, once there is one."""
-
-    order: Order
-    answer: Answer | None = None
-    want: Want | None = None
-    report: Report | None = None
-    leases: list[UUID] = field(default_factory=list)
-    """What it has taken: to be given back if nobody hears of it."""
-
-    def refuse(self, status: int, code: str, detail: str, **more: Any) -> None:
-        """Answer that it cannot be."""
-        self.answer = Answer(status, orjson.dumps({"code": code, "detail": detail, **more}, default=str))
 
 
 def answer(connection: Connection, orders: Sequence[Order]) -> list[Case]:
@@ -73,7 +49,7 @@ def answer(connection: Connection, orders: Sequence[Order]) -> list[Case]:
 def _serve(connection: Connection, collection: Collection, cases: Sequence[Case]) -> None:
     """What comes back is there for those who take."""
     _submit(connection, collection, _of(cases, Submit))
-    _move(connection, collection, _of(cases, Move))
+    moving.move(connection, collection, _of(cases, Move))
     _release(connection, collection, _of(cases, Release))
     _extend(connection, collection, _of(cases, Extend))
     _take(connection, collection, cases)
@@ -108,7 +84,7 @@ def _submit(connection: Connection, collection: Collection, cases: Sequence[tupl
         case.report = Report(Speaker(order.owner, row["worker"], order.lease), order.results)
         if order.next is not None:
             case.want = _want(collection, order, order.next, row["worker"], order.request_id)
-    report(connection, collection, [case.report for case, _, _ in known if case.report is not None])
+    moving.report_all(connection, collection, [case.report for case, _, _ in known if case.report is not None])
     whole = [order.lease for _, order, row in known if order.completed and row["ended_at"] is None]
     done = _ended(connection, "leases.complete", collection, whole)
     if not known:
@@ -140,23 +116,6 @@ def _close_report(case: Case, told: dict[str, Any]) -> None:
         case.refuse(status, sorted(filter(None, refused))[-1], "None of these items could be reported.", **told)
         return
     case.answer = Answer(200, orjson.dumps(told | {"next": None}))
-
-
-def _move(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Move]]) -> None:
-    for case, order in cases:
-        case.report = Report(Speaker(order.owner, order.owner, override=order.override), order.moves)
-    report(connection, collection, [case.report for case, _ in cases if case.report is not None])
-    for case, _ in cases:
-        assert case.report is not None
-        told = case.report.verdicts
-        unknown = [each.key for each in told if each.code == "unknown_item"]
-        view = MovesView(
-            updated=case.report.count("done"),
-            unknown=unknown,
-            rejected=[each for each in told if each.outcome == "refused" and each.code != "unknown_item"],
-            unchanged=case.report.count("unchanged"),
-        )
-        case.answer = Answer(200, view.model_dump_json().encode())
 
 
 def _release(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Release]]) -> None:

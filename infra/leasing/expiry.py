@@ -27,3 +27,4 @@ def fold(connection: Connection) -> None:
     """Add up what has been counted in pieces."""
     db.run(connection, "items.fold")
     db.run(connection, "items.fold_workers")
+    db.run(connection, "fetch_tasks.fold")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from infra import db, verdicts
 from infra.leasing.collection import Collection
 from infra.verdicts import Change, Speaker
+from schemas.fetching import Candidate
 from schemas.items import HELD, ItemState
 from schemas.leases import Result, Verdict
 
@@ -24,6 +25,8 @@ class Report:
     speaker: Speaker
     results: Sequence[Result]
     verdicts: list[Verdict] = field(default_factory=list)
+    found: dict[str, list[Candidate]] = field(default_factory=dict)
+    """Where items were found, by their keys."""
 
     def count(self, outcome: str) -> int:
         """How many of its items had this outcome."""

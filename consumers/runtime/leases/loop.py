@@ -22,8 +22,8 @@ from infra import metrics
 from infra.broker import Delivery, Intake
 from infra.broker.replies import Replies
 from infra.leasing import desk
+from infra.leasing.cases import Answer, Case
 from infra.leasing.collection import enter
-from infra.leasing.desk import Answer, Case
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.leases import Order

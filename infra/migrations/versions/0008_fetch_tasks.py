@@ -160,6 +160,13 @@ def _tasks() -> None:
     )
     op.create_index("fetch_tasks_held", "fetch_tasks", ["lease_id"], postgresql_where=sa.text("state = 'leased'"))
     op.create_index(
+        "fetch_tasks_stale",
+        "fetch_tasks",
+        ["host"],
+        postgresql_where=sa.text("state = 'open' and updated_by = 'expiry'"),
+    )
+    op.create_index("fetch_tasks_of_host", "fetch_tasks", ["host", "id"])
+    op.create_index(
         "fetch_tasks_location", "fetch_tasks", ["location"], postgresql_where=sa.text("location is not null")
     )
     op.create_table(
