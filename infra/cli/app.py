@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import datasets, dead, files, items, jobs, kinds, lease, models, operate, schedules, webhooks, worker
+from infra.cli import (
+    datasets,
+    dead,
+    fetch,
+    files,
+    inventory,
+    items,
+    jobs,
+    kinds,
+    lease,
+    models,
+    operate,
+    schedules,
+    webhooks,
+    worker,
+)
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
 from infra.cli.client import Refused
@@ -32,6 +47,8 @@ jobs.app.command("submit")(submit)
 app.add_typer(items.app, name="items")
 app.command()(items.audioset)
 app.add_typer(lease.app, name="lease")
+app.add_typer(inventory.app, name="inventory")
+app.add_typer(fetch.app, name="fetch")
 app.add_typer(worker.app, name="worker")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(models.app, name="models")

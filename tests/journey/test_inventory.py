@@ -1,15 +1,23 @@
 """The look-up and fetch queue: albums that are looked for, torrents that are fetched, as its README shows it."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from infra.cli.exits import Exit
 from infra.tokens import Role
+from tests.journey.test_cli import reelmill
 from tests.journey.test_items import by_state, imported
 from tests.journey.test_legacy_segments import as_role
 from tests.system import System, until
@@ -349,9 +357,71 @@ def test_statistics(running: System) -> None:
     assert (native["items"], native["by_state"]["leased"], native["tasks"]) == (5, 2, told["torrents"]["total"])
     short = inventory(running, "u", ttl=0.2)
     taken(http, short)
-    json = {"Accept": "application/json"}
-    until(lambda: http.get("/stats", params={"collection": short}, headers=json).json()["metadata"]["stale"], "stale")
+    wanted = {"Accept": "application/json"}
+    until(lambda: http.get("/stats", params={"collection": short}, headers=wanted).json()["metadata"]["stale"], "stale")
     page = http.get("/stats", params={"collection": name})
     assert page.headers["content-type"].startswith("text/html")
     assert "stats.example" in page.text
     assert http.get("/stats", params={"collection": "<script>"}).status_code == 404
+
+
+def told(system: System, *words: str, code: Exit = Exit.OK) -> Any:
+    done = reelmill(system, *words)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done
+
+
+@pytest.mark.row("S2-23", "S2-01")
+def test_the_command_line(running: System, tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_bytes(csv("k", "l", "m"))
+    for inserted in (3, 0):
+        job = told(running, "inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", "--json")
+        assert job["result"]["inserted"] == inserted
+    for number in ("0", "101"):
+        told(running, "inventory", "lease", number, "-c", "cli", code=Exit.FAILED)
+        told(running, "fetch", "lease", "cli.example", number, code=Exit.FAILED)
+    first = told(running, "inventory", "lease", "1", "-c", "cli")
+    (tmp_path / "found.json").write_text(json.dumps({str(first["albums"][0]["id"]): [pair("cli.example", 5)]}))
+    assert told(running, "inventory", "submit", str(tmp_path / "found.json"), "-c", "cli")["success"]
+    (tmp_path / "found.json").write_text('{"999999999": []}')
+    told(running, "inventory", "submit", str(tmp_path / "found.json"), "-c", "cli", code=Exit.NOT_FOUND)
+    search = ("sh", "-c", 'if [ "$0" = l ]; then echo "HTTPS://cli.example/ 6"; echo "cli.example 7"; fi', "{album}")
+    told(running, "inventory", "run", "9", "-c", "cli", "--", *search)
+    assert by_state(running, "cli") == {"completed": 2, "available": 1}
+    lease = told(running, "fetch", "lease", "cli.example", "1")
+    assert told(running, "fetch", "extend", lease["lease"])["open"] == 1
+    assert told(running, "fetch", "release", lease["lease"])["released"] == 1
+    fetch = ("sh", "-c", '[ "$0" = 5 ] && exit 44; [ "$0" = 6 ] && exit 3; echo working; echo "/music/$0"', "{id}")
+    told(running, "fetch", "run", "cli.example", "100", "--", *fetch, code=Exit.FAILED)
+    tasks = told(running, "fetch", "list", "--host", "cli.example", "--json")
+    assert [(t["external_id"], t["state"], t["location"]) for t in tasks] == [
+        ("5", "unavailable", None),
+        ("6", "open", None),
+        ("7", "filled", "/music/7"),
+    ]
+    assert told(running, "fetch", "deliver", str(tasks[1]["id"]), "/music/6")["results"][0]["outcome"] == "done"
+    told(running, "fetch", "unavailable", str(tasks[1]["id"]), "gone", code=Exit.CONFLICT)
+    assert told(running, "inventory", "stats", "-c", "cli", "--json")["by_state"]["available"] == 2
+
+
+@pytest.mark.row("S2-23")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_gives_back_what_it_holds(running: System, number: signal.Signals) -> None:
+    name, host = inventory(running, "i", "j", "k"), f"{uuid.uuid4().hex[:8]}.example"
+    ids = taken(running.http, name, 1)
+    submitted(running.http, name, {str(ids["i"]): [pair(host, n) for n in range(3)]})
+    state = {"host": host, "state": "leased"}
+    runs: list[tuple[tuple[str, ...], Callable[[], Any]]] = [
+        (("inventory", "run", "9", "-c", name), lambda: by_state(running, name).get("leased")),
+        (("fetch", "run", host, "9"), lambda: len(running.http.get("/v1/fetch-tasks", params=state).json()["tasks"])),
+    ]
+    for words, holds in runs:
+        started = subprocess.Popen(
+            [sys.executable, "-c", "from infra.cli.app import main; main()", *words, "--", "sleep", "600"],
+            env=os.environ | {"REELMILL_URL": running.url, "REELMILL_TOKEN": running.token},
+            start_new_session=True,
+        )
+        until(holds, "it has its lease")
+        os.killpg(started.pid, number)
+        assert started.wait(timeout=60) != 0
+        assert not holds()

@@ -1,0 +1,147 @@
+"""`reelmill fetch`: take what is to be fetched from a host, say where it lies now or that it cannot be had."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from infra.cli import running
+from infra.cli.client import Client
+from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.inventory import Count, Lease
+
+app = typer.Typer(no_args_is_help=True, help="Fetch tasks: things at hosts that somebody looks for.")
+Host = Annotated[str, typer.Argument(help="The host, by its name or any address at it.")]
+Task = Annotated[int, typer.Argument(min=1, help="The task's number.")]
+Ttl = Annotated[float | None, typer.Option(min=0.1, help="Seconds; 14 days by default.")]
+
+
+@app.command("lease")
+def lease(context: typer.Context, host: Host, count: Count, ttl: Ttl = None) -> None:
+    """Take tasks of a host. Prints JSON."""
+    show(_taken(client(context), host, running.few(count), ttl))
+
+
+@app.command("extend")
+def extend(context: typer.Context, lease: Lease, ttl: Ttl = None) -> None:
+    """Hold tasks for longer. Prints JSON."""
+    body = {"ttl": ttl} if ttl is not None else {}
+    show(client(context).call("POST", f"/v1/fetch-leases/{quote(lease)}/extend", json=body))
+
+
+@app.command("release")
+def release(context: typer.Context, lease: Lease) -> None:
+    """Give tasks back. Prints JSON."""
+    show(_released(client(context), lease))
+
+
+@app.command("deliver")
+def deliver(
+    context: typer.Context,
+    task: Task,
+    location: Annotated[str, typer.Argument(help="Where its content lies.")],
+) -> None:
+    """Say where a task's content lies. Prints JSON."""
+    show(_told(client(context), {"filled": [{"task": task, "location": location}]}))
+
+
+@app.command("unavailable")
+def unavailable(context: typer.Context, task: Task, reason: Annotated[str, typer.Argument(help="Why.")]) -> None:
+    """Say that a task's content cannot be had: what asked for it is looked for again. Prints JSON."""
+    show(_told(client(context), {"unavailable": [{"task": task, "reason": reason}]}))
+
+
+@app.command("reopen")
+def reopen(context: typer.Context, task: Task) -> None:
+    """Fetch again what was filled or given up. Prints JSON."""
+    show(client(context).call("POST", f"/v1/fetch-tasks/{task}/reopen"))
+
+
+@app.command("list")
+def listing(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Only of this host.")] = None,
+    state: Annotated[str | None, typer.Option(help="open, leased, filled or unavailable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 30,
+    as_json: Json = False,
+) -> None:
+    """Some tasks."""
+    wanted = {"host": host, "state": state, "limit": limit}
+    params = {name: value for name, value in wanted.items() if value is not None}
+    tasks = client(context).call("GET", "/v1/fetch-tasks", params=params)["tasks"]
+    if as_json:
+        show(tasks)
+        return
+    names = ("id", "host", "external_id", "state", "worker", "location", "reason")
+    table(("task", *names[1:]), [[str(task[name] or "") for name in names] for task in tasks])
+
+
+@app.command("show")
+def one(context: typer.Context, task: Task, as_json: Json = False) -> None:
+    """One task, the items that asked for it, and all that it has been."""
+    told = client(context).call("GET", f"/v1/fetch-tasks/{task}")
+    if as_json:
+        show(told)
+        return
+    for name, value in told.items():
+        if value is not None and name not in {"items", "history"}:
+            data.print(f"{name}: {value}", markup=False)
+    table(("collection", "item", "state"), [(i["collection"], ascii(i["key"]), i["state"]) for i in told["items"]])
+    moves = [(v["at"][:19], v["by"], v["state"], v["location"] or v["reason"] or "") for v in told["history"]]
+    table(("when", "who", "state", "what"), moves)
+
+
+@app.command("run", context_settings={"ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    host: Host,
+    count: Count,
+    command: Annotated[list[str], typer.Argument(help="The command; {id}, {host} and {task} are put in.")],
+    ttl: Ttl = None,
+) -> None:
+    """Take tasks of a host and run a command for each; the last line that it prints is where the content lies now.
+
+    Exit code 44 says that it cannot be had. After any other failure the task goes back, and so do all that are left on
+    Ctrl-C and SIGTERM. Exit code 1 when a command failed.
+    """
+    caller = client(context)
+    told = _taken(caller, host, running.few(count), ttl)
+    if not told["tasks"]:
+        talk.print("There is nothing to fetch.")
+        return
+    done = failed = 0
+    with running.held(lambda: _released(caller, told["lease"])):
+        for task in told["tasks"]:
+            if _fetched(caller, told, task, command):
+                done += 1
+            else:
+                failed += 1
+    running.conclude(done, failed)
+
+
+def _fetched(caller: Client, lease: dict[str, Any], task: dict[str, Any], command: list[str]) -> bool:
+    caller.call("POST", f"/v1/fetch-leases/{lease['lease']}/extend", json={})
+    ended = running.run(command, id=task["external_id"], host=lease["host"], task=str(task["id"]))
+    lines = ended.stdout.split("\n") if ended.returncode == 0 else []
+    location = next((line.strip() for line in reversed(lines) if line.strip()), None)
+    if location is not None:
+        _told(caller, {"filled": [{"task": task["id"], "location": location}], "lease": lease["lease"]})
+        return True
+    if ended.returncode == running.MISSING:
+        _told(caller, {"unavailable": [{"task": task["id"], "reason": running.why(ended)}], "lease": lease["lease"]})
+        return True
+    talk.print(f"{task['id']}: {running.why(ended)}", markup=False, style="red")
+    return False
+
+
+def _taken(caller: Client, host: str, count: int, ttl: float | None) -> Any:
+    body = {"host": host, "count": count, "worker": "cli"} | ({"ttl": ttl} if ttl is not None else {})
+    return caller.call("POST", "/v1/fetch-leases", json=body)
+
+
+def _released(caller: Client, lease: str) -> Any:
+    return caller.call("POST", f"/v1/fetch-leases/{quote(lease)}/release", json={})
+
+
+def _told(caller: Client, report: dict[str, Any]) -> Any:
+    return caller.call("POST", "/v1/fetch-reports", json=report)

@@ -1,0 +1,139 @@
+"""`reelmill inventory`: bring albums in, take some to look for them, say where they were found."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import orjson
+import typer
+
+from infra.cli import files, jobs, running
+from infra.cli.client import Client, Refused
+from infra.cli.context import Json, client, show, table, talk
+from infra.cli.exits import Exit
+
+app = typer.Typer(no_args_is_help=True, help="Inventories: albums, or other things, that are looked for at hosts.")
+Collection = Annotated[str, typer.Option("--collection", "-c", help="The inventory.")]
+Count = Annotated[int, typer.Argument(help="How many, from 1 to 100.")]
+Lease = Annotated[str, typer.Argument(help="The lease's id.")]
+COLUMNS = ("Album Title", "Artist Name")
+RULES = {"ordering": "arrival", "ttl": 3600, "retry_seconds": 3600}
+
+
+@app.command("import")
+def import_file(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    collection: Collection = "albums",
+    column: Annotated[list[str] | None, typer.Option(help="A column of the key; by default album and artist.")] = None,
+    timeout: jobs.Timeout = 3600,
+    as_json: Json = False,
+) -> None:
+    """Bring in a CSV file of albums, again and again: what is known keeps its progress, nothing is deleted."""
+    caller = client(context)
+    try:
+        caller.call("GET", f"/v1/collections/{quote(collection)}")
+    except Refused as refused:
+        if refused.code is not Exit.NOT_FOUND:
+            raise
+        caller.call("PUT", f"/v1/collections/{quote(collection)}", json=RULES)
+    file = files.send(caller, path)
+    asked = {"collection": collection, "file": file["sha256"], "format": "csv", "key": column or list(COLUMNS)}
+    job = caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked})
+    jobs.conclude(jobs.follow(caller, job, timeout), as_json)
+
+
+@app.command("lease")
+def lease(context: typer.Context, count: Count, collection: Collection = "albums") -> None:
+    """Take albums to look for. Prints JSON."""
+    show(_taken(client(context), running.few(count), collection))
+
+
+@app.command("submit")
+def submit(
+    context: typer.Context,
+    document: Annotated[Path, typer.Argument(help='{"111": [{"site": …, "torrentId": 37}], "444": []}; - is stdin.')],
+    collection: Collection = "albums",
+) -> None:
+    """Say where albums were found, all or nothing. Prints JSON."""
+    try:
+        body = orjson.loads(sys.stdin.buffer.read() if str(document) == "-" else document.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise Refused(f"The document cannot be read: {error}", Exit.USAGE) from None
+    show(_submitted(client(context), body, collection))
+
+
+@app.command("extend")
+def extend(context: typer.Context, lease: Lease, collection: Collection = "albums") -> None:
+    """Hold albums for longer. Prints JSON."""
+    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/extend", json={}))
+
+
+@app.command("release")
+def release(context: typer.Context, lease: Lease, collection: Collection = "albums") -> None:
+    """Give albums back. Prints JSON."""
+    show(_released(client(context), lease, collection))
+
+
+@app.command("run", context_settings={"ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    count: Count,
+    command: Annotated[list[str], typer.Argument(help="The command; {album}, {artist} and {id} are put in.")],
+    collection: Collection = "albums",
+) -> None:
+    """Take albums and run a command for each, which prints a line `HOST ID` for each place where it found the album.
+
+    Without a line, the album was looked for in vain. A command that fails says nothing: the album goes back, and so do
+    all that are left on Ctrl-C and SIGTERM. Exit code 1 when a command failed.
+    """
+    caller = client(context)
+    told = _taken(caller, running.few(count), collection)
+    if not told["albums"]:
+        talk.print("There is nothing to look for.")
+        return
+    done = failed = 0
+    with running.held(lambda: _released(caller, told["lease"], collection)):
+        for album in told["albums"]:
+            caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{told['lease']}/extend", json={})
+            ended = running.run(command, album=album["album"], artist=album["sortArtist"], id=str(album["id"]))
+            if ended.returncode:
+                failed += 1
+                talk.print(f"{album['id']}: {running.why(ended)}", markup=False, style="red")
+                continue
+            _submitted(caller, {str(album["id"]): _places(ended.stdout)}, collection)
+            done += 1
+    running.conclude(done, failed)
+
+
+@app.command("stats")
+def stats(context: typer.Context, collection: Collection = "albums", as_json: Json = False) -> None:
+    """How far an inventory is, and what is fetched from which host."""
+    told = client(context).call("GET", "/v1/fetch-stats", params={"collection": collection})
+    if as_json:
+        show(told)
+        return
+    counted = {name: told[name] for name in ("items", "active", "stale", "nacked", "tasks", "filled")}
+    table(("what", "number"), [(name, str(number)) for name, number in (counted | told["by_state"]).items()])
+    names = ("host", "open", "active", "stale", "filled", "unavailable")
+    table(names, [[str(host[name]) for name in names] for host in told["hosts"]])
+
+
+def _taken(caller: Client, count: int, collection: str) -> Any:
+    return caller.call("POST", f"/metadata/{count}", params={"collection": collection, "worker": "cli"})
+
+
+def _submitted(caller: Client, body: Any, collection: str) -> Any:
+    return caller.call("POST", "/metadata/submit", params={"collection": collection}, json=body)
+
+
+def _released(caller: Client, lease: str, collection: str) -> Any:
+    return caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/release", json={})
+
+
+def _places(output: str) -> list[dict[str, str]]:
+    found = [line.split(maxsplit=1) for line in output.splitlines() if line.strip()]
+    if any(len(words) != 2 for words in found):
+        raise Refused("The command prints a host and an id on each line.", Exit.FAILED)
+    return [{"site": host, "torrentId": number} for host, number in found]
