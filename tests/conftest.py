@@ -17,9 +17,10 @@ from infra.migrate import migrate
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.tokens import Role
+from tests import forks
 from tests.dots import Dots
 from tests.dots import make as make_dots
-from tests.system import System
+from tests.system import Launch, System
 
 TEMPLATE = "reelmill_template"
 VHOSTS_AT_ONCE = 20
@@ -165,12 +166,12 @@ def new_environment(stack: Stack, database_url: str, vhost: str, folder: Path) -
 
 
 @contextmanager
-def new_system(environment: dict[str, str], folder: Path) -> Iterator[System]:
+def new_system(environment: dict[str, str], folder: Path, launch: Launch = forks.launch) -> Iterator[System]:
     engine = db.connect(environment["REELMILL_DATABASE_URL"], pool=1)
     with engine.begin() as connection:
         token = tokens.create(connection, "test", [Role.ADMIN])
     engine.dispose()
-    running = System(environment, token, folder)
+    running = System(environment, token, folder, launch)
     try:
         yield running
     finally:

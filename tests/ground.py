@@ -14,6 +14,7 @@ from infra import db
 from infra.migrate import migrate
 from infra.stack import Stack
 from tests.conftest import TEMPLATE, new_environment, new_system
+from tests.forks import popen
 from tests.system import System
 
 
@@ -74,7 +75,7 @@ class Ground:
     def system(self, environment: Mapping[str, str]) -> Iterator[System]:
         """Processes on such variables: start what is needed by name."""
         folder = Path(environment["REELMILL_SCRATCH"]).parent
-        with new_system(dict(environment), folder) as running:
+        with new_system(dict(environment), folder, popen) as running:
             yield running
 
     def _url_of(self, name: str) -> str:

@@ -4,9 +4,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +13,10 @@ import httpx
 import psutil
 
 from infra.cli.local import COMMANDS
+from tests.forks import Fork, popen
 
 T = TypeVar("T")
+Launch = Callable[[Sequence[str], Mapping[str, str], Path], "Fork | subprocess.Popen[bytes]"]
 
 PATIENCE = 60.0
 
@@ -49,26 +50,22 @@ def _is_worker(process: psutil.Process) -> bool:
 class System:
     """Processes of one test. `environment` holds the REELMILL_* variables; logs go to `folder`."""
 
-    def __init__(self, environment: dict[str, str], token: str, folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], token: str, folder: Path, launch: Launch = popen) -> None:
+        self._launch = launch
         self.port = free_port()
         self.environment = environment | {"REELMILL_HTTP_PORT": str(self.port), "REELMILL_METRICS_PORT": "0"}
         self.token = token
         self.folder = folder
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Fork | subprocess.Popen[bytes]] = {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
     def start(self, *names: str, **environment: str) -> None:
         """Start processes (`splitter.2` is a second splitter); returns when the gateway, if among them, answers."""
         for name in names:
-            log = (self.folder / f"{name}.log").open("ab")
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, *COMMANDS[name.partition(".")[0]]],
-                env=os.environ | self.environment | environment,
-                stdout=log,
-                stderr=log,
-            )
-            log.close()
+            command = COMMANDS[name.partition(".")[0]]
+            variables = os.environ | self.environment | environment
+            self.processes[name] = self._launch(command, variables, self.folder / f"{name}.log")
         if "gateway" in names:
             until(self._answers, "the gateway answers")
 
