@@ -6,14 +6,19 @@ select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
 from collections where name = any(cast(:names as text[])) order by id
 
 -- name: plans
--- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled.
+-- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled; and
+-- whatever they say, compiling a statement would take longer than it.
 set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
-set local enable_bitmapscan to off
+set local enable_bitmapscan to off; set local jit to off
 
 -- name: by_request
+-- `limit` keeps the planner from going over all leases of the collection when its statistics are old.
 select r.place, l.id from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
     as r (owner, request_id, place)
-join leases l on l.collection_id = :collection and l.owner = r.owner and l.request_id = r.request_id
+cross join lateral (
+    select id from leases
+    where collection_id = :collection and owner = r.owner and request_id = r.request_id limit 1
+) as l
 
 -- name: loads
 -- How many items each of these workers has open.
