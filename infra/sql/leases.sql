@@ -1,15 +1,13 @@
 -- name: enter
 -- One at a time changes what a collection hands out: what follows sees all that was committed before. The volatile call
 -- comes after the sort, so that two that need several collections take them in the same order.
+-- And everything that follows looks up a few rows by an index, whatever statistics say of tables that have just been
+-- filled; compiling a statement would take longer than it.
+set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
+set local enable_bitmapscan to off; set local jit to off;
 select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
     pg_advisory_xact_lock(cast(:space as integer), id) is null as entered
 from collections where name = any(cast(:names as text[])) order by id
-
--- name: plans
--- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled; and
--- whatever they say, compiling a statement would take longer than it.
-set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
-set local enable_bitmapscan to off; set local jit to off
 
 -- name: by_request
 -- `limit` keeps the planner from going over all leases of the collection when its statistics are old.

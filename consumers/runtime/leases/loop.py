@@ -18,6 +18,7 @@ from consumers.runtime.database import Database, DatabaseAway
 from consumers.runtime.fast.rejects import Rejects
 from consumers.runtime.fast.requests import Refused
 from consumers.runtime.foreign import Unprocessable
+from consumers.runtime.leases.pushing import Pushing
 from consumers.runtime.leases.reading import is_bundle, lifetime, read
 from infra import metrics
 from infra.broker import Delivery, Intake
@@ -63,6 +64,7 @@ class LeaseRuntime:
         self.intake = Intake(amqp_url, LEASES, settings.fast_prefetch)
         self._most = max(settings.fast_prefetch // 2, 1)
         self._replies = Replies(amqp_url)
+        self._pushing = Pushing(amqp_url, database)
         self._rejects = Rejects(amqp_url, LEASES, self.intake)
         self._database = database
         self._batch = Batch()
@@ -90,6 +92,7 @@ class LeaseRuntime:
         """Hang up. What is not acknowledged goes back to its queue."""
         self.intake.close()
         self._replies.close()
+        self._pushing.close()
 
     def turn(self) -> None:
         """Wait for questions, for half a second at most, and answer what has arrived."""
@@ -106,6 +109,7 @@ class LeaseRuntime:
         try:
             if self._turned >= self._not_before:
                 self._settle()
+                self._unheard |= self._pushing.turn()
         except DatabaseAway as error:
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.warning("questions held", action="leases.held", questions=len(self._batch.asked), reason=str(error))

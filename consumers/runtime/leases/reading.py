@@ -8,8 +8,10 @@ from pydantic import ValidationError
 from consumers.runtime import foreign
 from consumers.runtime.foreign import Unprocessable
 from infra.broker import UNREADABLE, Delivery
+from infra.leasing.cases import PUSHED
+from infra.topology import ITEMS_PREFIX
 from schemas.bundles import BUNDLE, orders_of
-from schemas.leases import LONGEST_REQUEST_ID, ORDER, Order
+from schemas.leases import LONGEST_REQUEST_ID, ORDER, Drop, Order
 
 
 def read(delivery: Delivery) -> list[Order | Unprocessable]:
@@ -19,6 +21,8 @@ def read(delivery: Delivery) -> list[Order | Unprocessable]:
     """
     if UNREADABLE in delivery.headers:
         raise Unprocessable("undecodable", "the properties cannot be read")
+    if _died_in(delivery).startswith(ITEMS_PREFIX):
+        return [_dropped(delivery)]
     if not is_bundle(delivery):
         return [_order(delivery.body, delivery)]
     return [_or_why(line, delivery) for line in orders_of(delivery.body)]
@@ -27,6 +31,23 @@ def read(delivery: Delivery) -> list[Order | Unprocessable]:
 def is_bundle(delivery: Delivery) -> bool:
     """Whether it has several orders, and wants several answers."""
     return delivery.properties.get("content_type") == BUNDLE
+
+
+def _died_in(delivery: Delivery) -> str:
+    """The queue in which a message died, if it has."""
+    deaths = delivery.headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths else {}
+    return str(last.get("queue", "")) if isinstance(last, dict) else ""
+
+
+def _dropped(delivery: Delivery) -> Order:
+    """An item that a consumer has not acknowledged, or that none has taken."""
+    try:
+        told = orjson.loads(delivery.body)
+        charged = delivery.headers["x-death"][0].get("reason") != "expired"
+        return Drop(op="drop", collection=told["collection"], owner=PUSHED, lease=told["lease"], charged=charged)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError):
+        raise Unprocessable("bad_json", "the message is not an item's") from None
 
 
 def _or_why(body: bytes, delivery: Delivery) -> Order | Unprocessable:

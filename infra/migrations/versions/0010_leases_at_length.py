@@ -1,5 +1,6 @@
-"""Who holds what: read lease by lease, whatever the planner thinks of the length of a stretch."""
+"""Who holds what, read lease by lease whatever the planner thinks of a stretch; collections that push their items."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
@@ -33,3 +34,5 @@ where s.state in ('leased', 'running')
 
 def upgrade() -> None:
     op.execute(HELD_ITEMS)
+    op.add_column("collections", sa.Column("push", sa.Integer(), nullable=True))
+    op.create_check_constraint(op.f("collections_push_check"), "collections", "push > 0")
