@@ -10,7 +10,7 @@ import orjson
 
 from consumers.artifacts import Step
 from consumers.keeper import lines
-from consumers.keeper.made import Bad, Made, Plain
+from consumers.keeper.made import LONGEST_KEY, Bad, Made, Plain
 from consumers.keeper.rows import rows
 from consumers.outcome import Done, Rejected
 from consumers.ports import Catalogue
@@ -105,7 +105,8 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
     """Move the items batch by batch; each batch is remembered with what became of it."""
     done = workspace.checkpoints()
     text = chain.from_iterable(found for _, found in lines.texts(workspace.input(params.file), ""))
-    named = ((n, key) for n, line in enumerate(text, 1) if (key := _first_column(line)))
+    odd: list[dict[str, Any]] = []
+    named = ((n, key) for n, line in enumerate(text, 1) if (key := _first_column(line)) and _sound(n, key, odd))
     skip = sum(step.record["lines"] for step in done)
     for ordinal in range(len(done), 10**6):
         batch = list(islice(named, skip, skip + BATCH))
@@ -117,8 +118,11 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
             raise Rejected("unknown_collection", "There is no such collection.")
         done.append(step)
     counts: Counter[str] = Counter()
+    counts["rejected"] += len(odd)
     report = workspace.scratch / REPORT
     with report.open("wb") as sink:
+        for told in odd:
+            _say(sink, told)
         for step in done:
             counts.update(step.record["counts"])
             for number, key, code in step.record["refused"]:
@@ -130,6 +134,17 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
 def _first_column(line: str) -> str:
     """What stands before the first comma; nothing for blank lines and comments."""
     return "" if line.startswith("#") else line.partition(",")[0].strip()
+
+
+def _sound(number: int, key: str, odd: list[dict[str, Any]]) -> bool:
+    """Whether an item could have such a key. Those that could not are remembered."""
+    try:
+        sound = len(key.encode()) <= LONGEST_KEY and "\0" not in key
+    except UnicodeEncodeError:
+        sound = False
+    if not sound:
+        odd.append({"line": number, "key": ascii(key)[1:-1][:LONGEST_KEY], "outcome": "refused", "code": "not_text"})
+    return sound
 
 
 def _say(sink: IO[bytes], told: dict[str, Any]) -> None:

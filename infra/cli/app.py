@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import datasets, dead, files, items, jobs, kinds, lease, models, operate, schedules, webhooks, worker
+from infra.cli import (
+    datasets,
+    dead,
+    files,
+    items,
+    jobs,
+    kinds,
+    lease,
+    models,
+    operate,
+    schedules,
+    states,
+    webhooks,
+    worker,
+)
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
 from infra.cli.client import Refused
@@ -29,6 +43,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
+items.app.command("set-state")(states.set_state)
 app.add_typer(items.app, name="items")
 app.command()(items.audioset)
 app.add_typer(lease.app, name="lease")
