@@ -69,14 +69,20 @@ where p.collection_id = :collection and not p.drained
 order by p.id
 
 -- name: take_fresh
--- The next positions of a pool that nothing has happened to, cut into one stretch for each lease.
+-- The next positions of a pool that nothing has happened to, cut into one stretch for each lease. As a rule nothing has
+-- happened to any of them, which is cheaper to see at one look than item by item.
 with found as materialized (
     select i.position, i.key, i.attributes, row_number() over (order by i.position) as place
     from items i
     where i.pool_id = :pool and i.position >= :reached and i.position < :until
-        and not exists (
+        and ((
+            select not exists (
+                select from item_states s
+                where s.pool_id = :pool and s.position >= :reached and s.position < :until
+            )
+        ) or not exists (
             select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
-        )
+        ))
     order by i.position
     limit :need
 ),

@@ -1,4 +1,4 @@
-"""The lease dispatcher: against its rivals, by size and history, under many workers, and its import.
+"""The lease dispatcher: against its rivals, by size and history, under many workers, when people look; imports.
 
     python -m tests.bench.leases [--items 2000000] [--small 10000] [--seconds 5] [--rounds 3] [--only rates flat ...]
 
@@ -11,11 +11,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.leases import flat, importing, latency, rates
+from tests.bench.leases import flat, importing, latency, looking, rates
 from tests.bench.leases.site import site
 from tests.ground import Ground
 
-PARTS = {"rates": rates.report, "flat": flat.report, "latency": latency.report, "import": importing.report}
+PARTS = {
+    "rates": rates.report,
+    "flat": flat.report,
+    "latency": latency.report,
+    "look": looking.report,
+    "import": importing.report,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ def report(site: Site, asked: argparse.Namespace) -> str:
         copied = number / (time.perf_counter() - begin)
         first, again = (_import(site, f"import-{number}", path) for _ in range(2))
         memory.append(_memory(site))
+        moved = _set_states(site, f"import-{number}", path, number // 2)
         distinct = number - number // DUPLICATES
         assert first[1]["inserted"] == distinct, first[1]
         assert again[1]["unchanged"] == distinct, again[1]
         rows += [
             [f"psql \\copy, {number:,}", f"{copied:,.0f}", "1", "", ""],
             [f"import, {number:,}", f"{first[0]:,.0f}", verdict(first[0] / copied, COPY_FLOOR), "", memory[-1]],
+            [f"states of {number // 2:,} by a file", f"{moved:,.0f}", "", "", ""],
             [f"again, {number:,}", f"{again[0]:,.0f}", "", verdict(again[0] / first[0], AGAIN_FLOOR), ""],
         ]
     return table(["", "rows/s", "to \\copy", "to the first import", "peak MB (keeper + child)"], rows)
@@ -50,17 +53,33 @@ def _file(path: Path, rows: int) -> Path:
 
 
 def _import(site: Site, collection: str, path: Path) -> tuple[float, dict[str, Any]]:
-    """Rows a second from the request to the end of the job; the upload is not counted. And its result."""
+    """Rows a second from the request to the end of the job, and its result."""
+    site.house.system.http.put(f"/v1/collections/{collection}", json={})
+    seconds, result = _job(site, "items.import", path, collection=collection)
+    return result["lines"] / seconds, result
+
+
+def _set_states(site: Site, collection: str, path: Path, number: int) -> float:
+    """Items a second that a file of their keys completes."""
+    keys = path.with_suffix(".txt")
+    with path.open() as source, keys.open("w") as sink:
+        sink.writelines(islice(source, 1, number + 1))
+    seconds, result = _job(site, "items.set_state", keys, collection=collection, state="completed")
+    assert result["updated"] == number, result
+    return number / seconds
+
+
+def _job(site: Site, kind: str, path: Path, **params: Any) -> tuple[float, dict[str, Any]]:
+    """Seconds that a job about a file takes, its upload not counted; and its result."""
     system = site.house.system
-    system.http.put(f"/v1/collections/{collection}", json={})
     with path.open("rb") as source, httpx.Client(base_url=system.url, headers=system.http.headers, timeout=300) as http:
         file = http.post("/v1/files", params={"name": path.name}, content=source).json()["sha256"]
     begin = time.perf_counter()
-    job = system.submit("items.import", {"collection": collection, "file": file})
+    job = system.submit(kind, {"file": file} | params)
     done = system.until_state(job, "succeeded", "failed", "cancelled", patience=600)
     seconds = time.perf_counter() - begin
     assert done["state"] == "succeeded", done
-    return done["result"]["lines"] / seconds, dict(done["result"])
+    return seconds, dict(done["result"])
 
 
 def _memory(site: Site) -> str:
