@@ -26,6 +26,11 @@ class Outgoing:
         self._next_try = 0.0
         self._wait = FIRST_WAIT_SECONDS
 
+    @property
+    def connected(self) -> bool:
+        """Whether a message would be sent now."""
+        return self._wire is not None
+
     def turn(self) -> bool:
         """Connect if that is due, keep the heartbeat. Whether a message would be sent now."""
         if self._wire is None and time.monotonic() >= self._next_try:

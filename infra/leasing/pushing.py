@@ -15,6 +15,11 @@ AT_ONCE = 100
 IN_QUEUE = 0.9
 
 
+def wanted(connection: Connection) -> bool:
+    """Whether any collection has its items pushed."""
+    return bool(db.rows(connection, "pushing.collections"))
+
+
 def offer(connection: Connection) -> list[tuple[Case, float]]:
     """Take what the queues lack. Cases with leases are to be put into their queue, for so many seconds at most."""
     names = [row["name"] for row in _wanting(connection, None)]

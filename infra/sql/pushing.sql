@@ -1,3 +1,6 @@
+-- name: collections
+select 1 as one from collections where push is not null limit 1
+
 -- name: wanting
 -- How many items each queue of a collection lacks, and for how long a lease holds.
 select c.name, c.ttl_seconds, c.push - coalesce((

@@ -33,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="reelmill-bench-") as folder, Ground(Path(folder)) as ground:
+    with (
+        tempfile.TemporaryDirectory(prefix="reelmill-bench-") as folder,
+        Ground(Path(folder)) as ground,
+        site(ground) as here,
+    ):
         for name in asked.only:
-            with site(ground) as here:
-                told = PARTS[name](here, asked)
+            told = PARTS[name](here, asked)
             print(f"\n### {name.capitalize()}\n\nLoad {os.getloadavg()[0]:.1f}.\n\n{told}", flush=True)
 
 

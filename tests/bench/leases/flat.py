@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from tests.bench.leases.collection import fill, settle
 from tests.bench.leases.site import Site
 from tests.bench.table import table
 
@@ -21,26 +20,24 @@ SMALL, LARGE, WORKED, HELD = "small", "large", "90 % done", "a snapshot held"
 def report(site: Site, asked: argparse.Namespace) -> str:
     """Rates by circumstance, in turn, and their ratios to the small collection's."""
     rounds = ROUNDS_EACH * asked.rounds
-    for number in range(rounds + 1):
-        fill(site.engine, f"small-{number}", asked.small)
-    fill(site.engine, "large", asked.items)
-    fill(site.engine, "worked", asked.items, done=0.9)
-    settle(site.engine)
+    small = [site.collection(asked.small, number=number) for number in range(rounds + 1)]
+    large, worked = site.collection(asked.items), site.collection(asked.items, done=0.9)
+    site.settle()
     requests = asked.small // PER_REQUEST * 9 // 10
-    site.work(f"small-{rounds}", CONNECTIONS, requests, PER_REQUEST)
+    site.work(small.pop(), CONNECTIONS, requests, PER_REQUEST)
     runs: dict[str, list[tuple[float, float]]] = {}
 
     def measure(name: str, collection: str) -> None:
         done = site.work(collection, CONNECTIONS, requests, PER_REQUEST)
         runs.setdefault(name, []).append((done.rate, done.cpu["postgres"] + done.cpu["dispatcher"]))
 
-    for number in range(rounds):
-        measure(SMALL, f"small-{number}")
-        measure(LARGE, "large")
-        measure(WORKED, "worked")
+    for collection in small:
+        measure(SMALL, collection)
+        measure(LARGE, large)
+        measure(WORKED, worked)
     with _snapshot(site):
         for _ in range(rounds):
-            measure(HELD, "large")
+            measure(HELD, large)
     base = statistics.median(rate for rate, _ in runs[SMALL])
     base_cpu = statistics.median(cpu for _, cpu in runs[SMALL])
     rows = []

@@ -3,7 +3,6 @@
 import argparse
 import statistics
 
-from tests.bench.leases.collection import fill, settle
 from tests.bench.leases.rivals import WAYS
 from tests.bench.leases.site import Done, Site
 from tests.bench.table import table, verdict
@@ -20,9 +19,10 @@ SHARE = 0.04
 
 def report(site: Site, asked: argparse.Namespace) -> str:
     """The table of one run, everybody in turn."""
-    fill(site.engine, "rates", asked.items)
+    collection = site.collection(asked.items)
     site.rival.fill(asked.items)
-    settle(site.engine)
+    site.settle()
+    before = site.counts(collection)
     hundreds = round(asked.items * SHARE / BY_HUNDREDS)
     ones = min(round(asked.items * SHARE / 2), 10_000)
     runs: dict[str, list[float]] = {}
@@ -37,12 +37,12 @@ def report(site: Site, asked: argparse.Namespace) -> str:
             ("HTTP, 1", (ONES_CONNECTIONS, ones, BY_ONES)),
             (CYCLE, (HUNDREDS_CONNECTIONS, hundreds // 4, BY_HUNDREDS)),
         ):
-            spent[name] = site.work("rates", *terms, submit=name == CYCLE)
+            spent[name] = site.work(collection, *terms, submit=name == CYCLE)
             runs.setdefault(name, []).append(spent[name].rate)
-        alone = site.straight("rates", CLIENTS, BY_HUNDREDS, asked.seconds / 5)
+        alone = site.straight(collection, CLIENTS, BY_HUNDREDS, asked.seconds / 5)
         runs.setdefault("statements alone, 16 x 100", []).append(alone)
-    counts = site.counts("rates")
-    assert counts["completed"] == spent[CYCLE].items * asked.rounds, counts
+    counts = site.counts(collection)
+    assert counts["completed"] - before.get("completed", 0) == spent[CYCLE].items * asked.rounds, counts
     assert sum(counts.values()) == asked.items, counts
     return f"{_table(runs)}\n\nCPU microseconds per item:\n\n{profile(spent)}"
 

@@ -17,6 +17,7 @@ from infra.leasing import desk
 from schemas.leases import ORDER
 from tests.bench import profile
 from tests.bench.house import House
+from tests.bench.leases.collection import fill, settle
 from tests.bench.leases.rivals import Rival
 from tests.ground import Ground
 from tests.system import until
@@ -50,6 +51,19 @@ class Site:
         url = house.environment["REELMILL_DATABASE_URL"]
         self.engine: Engine = db.connect(url, pool=4, application="bench")
         self.rival = Rival(url, house.system.folder)
+        self._filled: set[str] = set()
+
+    def collection(self, items: int, done: float = 0.0, number: int = 0) -> str:
+        """A collection of so many items, a part of which is done. The same call gives the same one, as it is by now."""
+        name = f"items-{items}-{done:g}-{number}"
+        if name not in self._filled:
+            fill(self.engine, name, items, done)
+            self._filled.add(name)
+        return name
+
+    def settle(self) -> None:
+        """Wait until the database has nothing left to do of what was filled in."""
+        settle(self.engine)
 
     def work(self, collection: str, connections: int, requests: int, count: int, submit: bool = False) -> Done:
         """Have workers take items over HTTP."""
