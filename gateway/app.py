@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway import health, problems
 from gateway.auth import Callers
 from gateway.console.routes import PAGES
-from gateway.endpoint import begin
+from gateway.endpoint import Endpoint, begin
 from gateway.headers import SecurityHeaders
 from gateway.pressure import Pressure, Rates
 from gateway.routes import ENDPOINTS
@@ -69,12 +69,17 @@ def create(settings: Settings) -> Starlette:
             engine.dispose()
 
     app = Starlette(
-        routes=[*(endpoint.route() for endpoint in ENDPOINTS), *(page.route() for page in PAGES)],
+        routes=[*(endpoint.route() for endpoint in _in_turn()), *(page.route() for page in PAGES)],
         exception_handlers={404: _unmatched, 405: _unmatched},
         lifespan=lifespan,
     )
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _in_turn() -> list[Endpoint]:
+    """As they are asked whether an address is theirs."""
+    return sorted(ENDPOINTS, key=lambda endpoint: not endpoint.often)
 
 
 async def _prepare(storage: Storage) -> None:

@@ -43,6 +43,8 @@ class Endpoint:
     """Other media types of the body: of NDJSON and of batches, the model of one item."""
     line: type[BaseModel] | None = None
     """What is answered to each item of such a body."""
+    often: bool = False
+    """Called all day long: looked up before the others, each of which costs as much as a part of the work."""
     key: Callable[[Request], Awaitable[str | None]] | None = None
     """Where a token may be, beside the header: in a form of an old surface."""
 

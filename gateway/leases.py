@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.bodies import M, read
 from gateway.problems import Problem, unavailable
 from gateway.services import services
+from gateway.wire import gone
 from infra.ids import new_id
 from infra.questions import NoAnswer
 from infra.tokens import Identity, Role
@@ -77,7 +78,7 @@ async def reply(request: Request, op: str, terms: dict[str, Any]) -> Response:
     """Ask the dispatcher in the name of the caller. What he does not live to hear is given back."""
     order = order_of(request, request.path_params["name"], op, terms)
     body = await answered(request, order)
-    if await request.is_disconnected():
+    if gone(request.receive):
         services(request).questions.abandon(order)
     return Response(body, media_type=JSON)
 

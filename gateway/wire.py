@@ -44,6 +44,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
 
+def gone(receive: Any) -> bool:
+    """Whether the client of a request has hung up. Asking the request itself costs more than reading its body."""
+    return bool(getattr(getattr(receive, "__self__", None), "disconnected", False))
+
+
 class Joined:
     """A transport that keeps the head of a reply until its body comes, or until the loop turns."""
 

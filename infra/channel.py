@@ -16,6 +16,7 @@ from pika.spec import Basic, BasicProperties
 
 from infra import metrics
 from infra.confirms import Confirmation, Confirms
+from schemas.bundles import BUNDLE
 from schemas.wire import NORMAL_PRIORITY, Message
 
 T = TypeVar("T")
@@ -159,9 +160,9 @@ class Questions:
         channel.basic_consume(REPLY_TO, self._on_answer, auto_ack=True, callback=_resolve(self.ready))
 
     def ask(self, queue: str, name: str, body: bytes, seconds: float | None) -> None:
-        """Send a question straight to a queue; it is gone after `seconds`. Raises BrokerAway, with nothing written."""
+        """Send a bundle straight to a queue; it is gone after `seconds`. Raises BrokerAway, with nothing written."""
         properties = BasicProperties(
-            content_type="application/json",
+            content_type=BUNDLE,
             correlation_id=name,
             message_id=name,
             reply_to=REPLY_TO,

@@ -24,6 +24,7 @@ def put(connection: Connection, name: str, wanted: CollectionRequest, created_by
         "max_attempts": wanted.max_attempts,
         "retry_seconds": wanted.retry_seconds,
         "per_worker": wanted.per_worker,
+        "push": wanted.push,
     }
     if db.row(connection, "items.create", **terms, created_by=created_by) is not None:
         return True

@@ -80,7 +80,7 @@ def merge(connection: Connection, collection: Collection) -> Merged:
     if counted["known"]:
         db.run(connection, "imports.analyze")
         renewed = db.rows(connection, "imports.renew", collection=collection.id)
-        inserted -= db.run(connection, "imports.forget_known", collection=collection.id)
+        inserted = _leave_known(connection, collection)
     if inserted:
         _insert(connection, collection)
     db.run(connection, "imports.done")
@@ -94,10 +94,23 @@ def merge(connection: Connection, collection: Collection) -> Merged:
     )
 
 
+def refresh(connection: Connection) -> None:
+    """Tell the planner what items there are now; unless somebody else does so already."""
+    db.run(connection, "imports.statistics")
+
+
+def _leave_known(connection: Connection, collection: Collection) -> int:
+    unknown = db.run(connection, "imports.leave_known", collection=collection.id)
+    db.run(connection, "imports.only_unknown")
+    db.run(connection, "imports.as_novel")
+    return unknown
+
+
 def _insert(connection: Connection, collection: Collection) -> None:
     arrival = collection.ordering is Ordering.ARRIVAL
     db.run(connection, "imports.pools", collection=collection.id, arrival=arrival)
     db.run(connection, "imports.new_pools", collection=collection.id)
-    insert = "imports.insert_in_order" if arrival else "imports.insert_shuffled"
-    db.run(connection, insert, collection=collection.id)
+    [targets] = db.rows(connection, "imports.targets")
+    alone = "imports.insert_alone" if targets["number"] == 1 else "imports.insert_shuffled"
+    db.run(connection, "imports.insert_in_order" if arrival else alone, collection=collection.id)
     db.run(connection, "imports.open", collection=collection.id)

@@ -50,6 +50,8 @@ collections = Table(
     Column("max_attempts", Integer, nullable=False, server_default="5"),
     Column("retry_seconds", Double, nullable=False, server_default="60"),
     Column("per_worker", Integer),
+    # Items that lie in the collection's queue, or in the hands of whoever took them from there.
+    Column("push", Integer),
     Column("created_by", Text, nullable=False),
     _moment("created_at", "now()", nullable=False),
     CheckConstraint("ordering in ('random', 'arrival')", name="ordering"),
@@ -57,6 +59,7 @@ collections = Table(
     CheckConstraint("max_attempts > 0", name="max_attempts"),
     CheckConstraint("retry_seconds >= 0", name="retry_seconds"),
     CheckConstraint("per_worker > 0", name="per_worker"),
+    CheckConstraint("push > 0", name="push"),
 )
 
 # What one import brought of one partition. `drained`: its last position has been granted.

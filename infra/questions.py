@@ -1,13 +1,15 @@
 """Asking the dispatcher and waiting for its answer: request and reply over the broker, for no longer than a deadline.
 
-Who stops waiting says so: what the answer would have given goes back at once.
+Two messages are under way at most; who asks meanwhile shares the next one. So a single caller does not wait, and
+hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back at once.
 """
 
 import asyncio
 import random
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-import orjson
 import structlog
 
 from infra.channel import BrokerAway, Link
@@ -15,10 +17,12 @@ from infra.channel import Questions as Channel
 from infra.ids import new_id
 from infra.settings import Settings
 from infra.topology import LEASES
+from schemas.bundles import MOST_BYTES, MOST_ORDERS, answers_of, bundled
 from schemas.leases import Abandon, Acquire, Order, Submit
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
+MOST_UNDER_WAY = 2
 
 log = structlog.get_logger()
 
@@ -35,6 +39,14 @@ class Told:
     body: bytes
 
 
+@dataclass(eq=False)
+class _Asked:
+    """An order on its way, and whoever waits for what becomes of it."""
+
+    body: bytes
+    answer: "asyncio.Future[Told | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
 class Questions:
     """A channel for questions that comes back by itself. Belongs to the loop it was started on."""
 
@@ -43,7 +55,8 @@ class Questions:
         self._name = name
         self._deadline = settings.lease_wait_seconds
         self._channel: Channel | None = None
-        self._waiting: dict[str, asyncio.Future[Told | None]] = {}
+        self._unsent: deque[_Asked] = deque()
+        self._under_way: dict[str, tuple[list[_Asked], asyncio.TimerHandle]] = {}
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -57,56 +70,86 @@ class Questions:
             await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def ask(self, order: Order) -> Told:
-        """The answer to an order. Raises NoAnswer: what it may have taken is given back as soon as that is known."""
-        name = str(new_id())
-        answer: asyncio.Future[Told | None] = asyncio.get_running_loop().create_future()
-        self._waiting[name] = answer
+        """The answer to an order. Raises NoAnswer: what it may have taken is given back as soon as that is known.
+
+        An order that takes items has a request id.
+        """
+        asked = self._put(order)
         try:
-            self._send(name, order, self._deadline)
             async with asyncio.timeout(self._deadline):
-                told = await answer
+                told = await asked.answer
         except TimeoutError:
-            self.abandon(order, name)
+            self.abandon(order)
             raise NoAnswer from None
         except asyncio.CancelledError:
-            self.abandon(order, name)
+            self.abandon(order)
             raise
-        finally:
-            del self._waiting[name]
         if told is None:
             raise NoAnswer
         return told
 
-    def abandon(self, order: Order, name: str | None = None) -> None:
+    def abandon(self, order: Order) -> None:
         """Say that nobody has heard the answer to an order. Best effort: the lease ends by itself, too."""
-        if not isinstance(order, Acquire | Submit):
+        if not isinstance(order, Acquire | Submit) or order.request_id is None:
             return
-        request_id = order.request_id or name
-        if request_id is None:
-            return
-        gone = Abandon(op="abandon", collection=order.collection, owner=order.owner, request_id=request_id)
+        gone = Abandon(op="abandon", collection=order.collection, owner=order.owner, request_id=order.request_id)
         try:
-            self._send(str(new_id()), gone, None)
+            self._put(gone)
         except NoAnswer:
-            log.info("nobody to tell", action="questions.not_abandoned", request_id=request_id)
+            log.info("nobody to tell", action="questions.not_abandoned", request_id=order.request_id)
 
-    def _send(self, name: str, order: Order, seconds: float | None) -> None:
+    def _put(self, order: Order) -> _Asked:
         if self._channel is None or self._channel.closed.done():
             raise NoAnswer
-        try:
-            self._channel.ask(LEASES, name, orjson.dumps(order.model_dump(mode="json", exclude_none=True)), seconds)
-        except BrokerAway:
-            raise NoAnswer from None
+        asked = _Asked(order.model_dump_json(exclude_none=True).encode())
+        self._unsent.append(asked)
+        if len(self._unsent) == 1:
+            # Those who have come in the same turn of the loop go together.
+            asyncio.get_running_loop().call_soon(self._flush)
+        return asked
+
+    def _flush(self) -> None:
+        while self._unsent and len(self._under_way) < MOST_UNDER_WAY:
+            some = list(self._next())
+            if not some:
+                return
+            name = str(new_id())
+            try:
+                if self._channel is None:
+                    raise BrokerAway
+                body = bundled([asked.body for asked in some])
+                self._channel.ask(LEASES, name, body, self._deadline)
+            except BrokerAway:
+                _tell(some, [None] * len(some))
+                continue
+            late = asyncio.get_running_loop().call_later(self._deadline, self._lost, name)
+            self._under_way[name] = (some, late)
+
+    def _next(self) -> Iterator[_Asked]:
+        """What goes into one message. Who has stopped waiting is not asked for."""
+        number = size = 0
+        while self._unsent and number < MOST_ORDERS and size < MOST_BYTES:
+            asked = self._unsent.popleft()
+            if not asked.answer.done():
+                number, size = number + 1, size + len(asked.body)
+                yield asked
 
     def _heard(self, name: str, status: int, body: bytes) -> None:
-        waiting = self._waiting.get(name)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(Told(status, body))
+        some, late = self._under_way.pop(name, ([], None))
+        if late is not None:
+            late.cancel()
+        if status == 200:
+            _tell(some, [Told(each, told) for each, told in answers_of(body)])
+        else:  # the message as a whole was refused
+            _tell(some, [Told(status, body)] * len(some))
+        self._flush()
 
     def _lost(self, name: str) -> None:
-        waiting = self._waiting.get(name)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+        some, late = self._under_way.pop(name, ([], None))
+        if late is not None:
+            late.cancel()
+        _tell(some, [None] * len(some))
+        self._flush()
 
     async def _keep(self) -> None:
         wait = FIRST_WAIT_SECONDS
@@ -131,9 +174,15 @@ class Questions:
             log.exception("questions broke", action="questions.broke")
         finally:
             self._channel = None
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_result(None)
+            for name in list(self._under_way):
+                self._lost(name)
+            self._flush()
             if link is not None:
                 await link.close()
         return served
+
+
+def _tell(asked: list[_Asked], told: Sequence[Told | None]) -> None:
+    for each, answer in zip(asked, told, strict=True):
+        if not each.answer.done():
+            each.answer.set_result(answer)

@@ -109,6 +109,30 @@ _LEASES = Queue(
     },
 )
 
+ITEMS_PREFIX = "reelmill.items."
+
+
+def items_queue(collection: str) -> Queue:
+    """Where items of a collection lie for those who do not ask for them.
+
+    What a consumer does not acknowledge comes back to the dispatcher, not to the queue: it counts an attempt, and what
+    is put into the queue again says so. What expires here goes the same way.
+    """
+    return Queue(
+        f"{ITEMS_PREFIX}{collection}",
+        "",
+        (),
+        {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": LEASES,
+            "x-delivery-limit": 0,
+            "x-max-length": LONGEST_QUEUE,
+            "x-overflow": "reject-publish",
+        },
+    )
+
+
 QUEUES = (
     *(_work(consumer) for consumer in Consumer),
     _LEASES,

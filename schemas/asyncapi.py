@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from schemas import lease_channels
 from schemas.events import FACTS
+from schemas.inlining import inlined
 from schemas.registry import KINDS, Kind, Lane
 from schemas.states import JobState
 from schemas.wire import CONTENT_TYPE, LARGEST_BODY, MOST_LINES, PACKED, VERSION, PackedJob
@@ -30,10 +32,14 @@ def document(version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
-        "channels": channels | {"job events": _event_channel()} | {name: _fact_channel(name) for name in FACTS},
+        "channels": channels
+        | {"job events": _event_channel()}
+        | {name: _fact_channel(name) for name in FACTS}
+        | lease_channels.channels(),
         "operations": operations
         | {"hear events": _operation("receive", "job events")}
-        | {f"hear {name}": _operation("receive", name) for name in FACTS},
+        | {f"hear {name}": _operation("receive", name) for name in FACTS}
+        | lease_channels.operations(),
     }
 
 
@@ -79,7 +85,7 @@ def _event_channel() -> dict[str, Any]:
 
 def _fact_channel(name: str) -> dict[str, Any]:
     """The events beside those of the jobs' moves: what they tell stands beside the number, as it does there."""
-    payload = _inlined(FACTS[name].model_json_schema())
+    payload = inlined(FACTS[name].model_json_schema())
     common = {
         "seq": {"type": "integer", "description": "Number of the event: no gaps, never goes back."},
         "job_id": {"type": ["string", "null"], "format": "uuid"},
@@ -87,22 +93,6 @@ def _fact_channel(name: str) -> dict[str, Any]:
     payload |= {"properties": common | payload["properties"], "required": [*common, *payload["required"]]}
     message = {"name": name, "contentType": CONTENT_TYPE, "payload": payload, "headers": _headers()}
     return _channel(name, EVENTS_EXCHANGE, {name: message})
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with its definitions where they are used: elsewhere a reference would point at nothing."""
-    definitions = schema.pop("$defs", {})
-
-    def put_in(part: Any) -> Any:
-        if isinstance(part, list):
-            return [put_in(each) for each in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part:
-            return put_in(definitions[part["$ref"].removeprefix("#/$defs/")])
-        return {key: put_in(value) for key, value in part.items()}
-
-    return dict(put_in(schema))
 
 
 def _channel(address: str, exchange: str, messages: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,12 @@ class CollectionRequest(Strict):
         60, ge=0, le=86_400, allow_inf_nan=False, description="Before the second attempt; it doubles with every one."
     )
     per_worker: int | None = Field(None, ge=1, description="Items that one worker may hold at a time.")
+    push: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="So many items are kept in the queue `reelmill.items.<collection>`, for those who do not ask.",
+    )
 
 
 class CollectionView(BaseModel):
@@ -34,6 +40,7 @@ class CollectionView(BaseModel):
     max_attempts: int
     retry_seconds: float
     per_worker: int | None
+    push: int | None
     created_by: str
     created_at: datetime
     counts: dict[ItemState, int]

@@ -140,7 +140,15 @@ class Abandon(_Order):
     request_id: RequestId
 
 
-Order = Acquire | Extend | Release | Submit | Move | Abandon
+class Drop(_Order):
+    """What came out of a collection's queue was returned, or has expired there. `charged`: it counts an attempt."""
+
+    op: Literal["drop"]
+    lease: UUID
+    charged: bool = True
+
+
+Order = Acquire | Extend | Release | Submit | Move | Abandon | Drop
 ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
 
 

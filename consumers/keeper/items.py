@@ -10,14 +10,14 @@ import orjson
 
 from consumers.artifacts import Step
 from consumers.keeper import lines
-from consumers.keeper.rows import Bad, Row, rows
+from consumers.keeper.made import LONGEST_KEY, Bad, Made, Plain
+from consumers.keeper.rows import rows
 from consumers.outcome import Done, Rejected
 from consumers.ports import Catalogue
 from schemas.catalogue import ImportItems, SetStates
 
 REPORT = "report.ndjson"
 BATCH = 5000
-PIECE_ROWS = 2000
 PIECE = 1024 * 1024
 
 
@@ -57,7 +57,7 @@ def _told(merged: Step, rejected: int, report: Path, workspace: Catalogue) -> Do
     return Done({"lines": sum(counts.values()) + rejected, **counts, "rejected": rejected}, (artifact,))
 
 
-def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Row | Bad]:
+def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Made]:
     path = workspace.input(params.file)
     for name, text in lines.texts(path, workspace.name(params.file)):
         yield from rows(text, name, params)
@@ -66,7 +66,7 @@ def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Row | Bad]:
 class Staging:
     """Items as the database wants to be told of them, made as fast as it reads. Bad lines go to the report."""
 
-    def __init__(self, items: Iterator[Row | Bad], report: IO[bytes]) -> None:
+    def __init__(self, items: Iterator[Made], report: IO[bytes]) -> None:
         self._items = items
         self._report = report
         self._held = b""
@@ -77,25 +77,26 @@ class Staging:
         """The next piece of CSV: line, key, partition, attributes."""
         while not self._held:
             try:
-                some = list(islice(self._items, PIECE_ROWS))
+                some = next(self._items, None)
             except Exception as error:
                 self.broken = error
                 raise
-            if not some:
+            if some is None:
                 return b""
             self._held = self._csv(some)  # nothing, when all of them were bad
         piece, self._held = self._held[:size], self._held[size:]
         return piece
 
-    def _csv(self, some: list[Row | Bad]) -> bytes:
+    def _csv(self, some: Made) -> bytes:
+        if isinstance(some, Plain):
+            return some.text.encode()
         made = []
         for each in some:
             if isinstance(each, Bad):
                 self.rejected += 1
                 _say(self._report, {"line": each.line, "outcome": "rejected", "reason": each.reason})
                 continue
-            key, partition = each.key.replace('"', '""'), each.partition.replace('"', '""')
-            attributes = each.attributes.decode().replace('"', '""')
+            key, partition, attributes = (text.replace('"', '""') for text in each[1:])
             made.append(f'{each.line},"{key}","{partition}","{attributes}"\n')
         return "".join(made).encode()
 
@@ -104,7 +105,8 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
     """Move the items batch by batch; each batch is remembered with what became of it."""
     done = workspace.checkpoints()
     text = chain.from_iterable(found for _, found in lines.texts(workspace.input(params.file), ""))
-    named = ((n, key) for n, line in enumerate(text, 1) if (key := _first_column(line)))
+    odd: list[dict[str, Any]] = []
+    named = ((n, key) for n, line in enumerate(text, 1) if (key := _first_column(line)) and _sound(n, key, odd))
     skip = sum(step.record["lines"] for step in done)
     for ordinal in range(len(done), 10**6):
         batch = list(islice(named, skip, skip + BATCH))
@@ -116,8 +118,11 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
             raise Rejected("unknown_collection", "There is no such collection.")
         done.append(step)
     counts: Counter[str] = Counter()
+    counts["rejected"] += len(odd)
     report = workspace.scratch / REPORT
     with report.open("wb") as sink:
+        for told in odd:
+            _say(sink, told)
         for step in done:
             counts.update(step.record["counts"])
             for number, key, code in step.record["refused"]:
@@ -129,6 +134,17 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
 def _first_column(line: str) -> str:
     """What stands before the first comma; nothing for blank lines and comments."""
     return "" if line.startswith("#") else line.partition(",")[0].strip()
+
+
+def _sound(number: int, key: str, odd: list[dict[str, Any]]) -> bool:
+    """Whether an item could have such a key. Those that could not are remembered."""
+    try:
+        sound = len(key.encode()) <= LONGEST_KEY and "\0" not in key
+    except UnicodeEncodeError:
+        sound = False
+    if not sound:
+        odd.append({"line": number, "key": ascii(key)[1:-1][:LONGEST_KEY], "outcome": "refused", "code": "not_text"})
+    return sound
 
 
 def _say(sink: IO[bytes], told: dict[str, Any]) -> None:

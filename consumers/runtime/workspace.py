@@ -22,7 +22,7 @@ from consumers.runtime import labelled, models
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
 from consumers.snapshot import Snapshot
-from infra import bulk, catalogue, claims, db, stages, steps
+from infra import bulk, catalogue, claims, db, imports, stages, steps
 from infra.claims import Claim
 from infra.imports import Source
 from infra.models.rows import Registered
@@ -168,11 +168,14 @@ class StoredWorkspace:
         """Merge a file's items. Not repeated when the database goes away: the source is spent, the attempt fails."""
         try:
             with translated(), self._engine.begin() as connection:
-                return self._step(catalogue.merge(connection, self._claim, collection, source))
+                step = self._step(catalogue.merge(connection, self._claim, collection, source))
+            with translated(), self._engine.begin() as connection:
+                imports.refresh(connection)
         except bulk.LostClaim:
             raise Fenced from None
         except DatabaseAway as error:
             raise JobError("database_unavailable", "The database went away during the import.") from error
+        return step
 
     def move_items(
         self, collection: str, state: Reported, named: Sequence[tuple[int, str]], ordinal: int

@@ -19,6 +19,7 @@ from infra.cli import (
     models,
     operate,
     schedules,
+    states,
     webhooks,
     worker,
 )
@@ -44,6 +45,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
+items.app.command("set-state")(states.set_state)
 app.add_typer(items.app, name="items")
 app.command()(items.audioset)
 app.add_typer(lease.app, name="lease")

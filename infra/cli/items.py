@@ -1,7 +1,5 @@
-"""`reelmill items`: import a file, count, list, show, set states from a file of ids."""
+"""`reelmill items`: import a file, count, list, show."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,13 +8,12 @@ import typer
 
 from infra.cli import files, jobs
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.context import Json, client, data, show, table
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Items: what is handed out to workers under leases.")
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
 Timeout = jobs.Timeout
-BATCH = 5000
 SEGMENT_LISTS = ("balanced_train_segments.csv", "eval_segments.csv", "unbalanced_train_segments.csv")
 
 
@@ -128,48 +125,3 @@ def one(
         data.print(f"{name}: {value}", markup=False)
     moves = [(m["at"][:19], m["by"], m["before"], m["state"], m["error"] or "") for m in item["history"]]
     table(("when", "who", "from", "to", "error"), moves)
-
-
-@app.command("set-state")
-def set_state(
-    context: typer.Context,
-    state: Annotated[str, typer.Argument(help="available, completed, missing or failed.")],
-    file: Annotated[Path, typer.Option("--file", "-f", exists=True, dir_okay=False, help="A key on each line.")],
-    collection: Collection = "segments",
-    as_json: Json = False,
-) -> None:
-    """Set the state of every item that a file names: one a line, up to the first comma. 1 when one was refused."""
-    caller, at = client(context), f"/v1/collections/{quote(collection)}/moves"
-    updated, refused = 0, []
-    with file.open(encoding="utf-8-sig", errors="surrogateescape") as source:
-        named = _named(source)
-        while batch := list(islice(named, BATCH)):
-            sound = {key: number for number, key in batch if key.isprintable() and _is_text(key)}
-            refused += [(number, key, "not_text") for number, key in batch if key not in sound]
-            if sound:
-                told = caller.call("POST", at, json={"moves": [{"key": key, "state": state} for key in sound]})
-                updated += told["updated"]
-                refused += [(sound[key], key, "unknown_item") for key in told["unknown"]]
-                refused += [(sound[each["key"]], each["key"], each["code"]) for each in told["rejected"]]
-    if as_json:
-        show({"updated": updated, "refused": [{"line": n, "key": ascii(k), "code": c} for n, k, c in sorted(refused)]})
-    else:
-        for number, key, code in sorted(refused):
-            talk.print(f"line {number}: {key!a} [{code}]", markup=False, style="red")
-        talk.print(f"{updated} updated, {len(refused)} refused")
-    if refused:
-        raise typer.Exit(Exit.FAILED)
-
-
-def _named(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines, 1):
-        key = line.partition(",")[0].strip()
-        if key and not key.startswith("#"):
-            yield number, key
-
-
-def _is_text(key: str) -> bool:
-    try:
-        return len(key.encode()) <= 1024
-    except UnicodeEncodeError:
-        return False

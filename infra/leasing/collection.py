@@ -33,7 +33,6 @@ def known(connection: Connection, name: str) -> Collection | None:
 
 def enter(connection: Connection, names: Iterable[str]) -> dict[str, Collection]:
     """Wait for our turn in these collections; those that exist, by name. Statements that follow see all before us."""
-    db.run(connection, "leases.plans")
     found = db.rows(connection, "leases.enter", space=COLLECTION_LOCKS, names=sorted(set(names)))
     return {row["name"]: _collection(row) for row in found}
 

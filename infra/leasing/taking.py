@@ -20,6 +20,8 @@ from schemas.items import Ordering
 
 WINDOW = 5_000
 """Positions that one statement looks at, beyond those it needs: there may be many in a row that are done already."""
+MOST_POOLS = 4
+"""Pools that one batch draws from, each with a statement of its own, while they have enough."""
 WINDOWS = 24
 """Statements that one batch may spend on a pool whose items are nearly all done."""
 
@@ -90,19 +92,35 @@ def _returned(connection: Connection, collection: Collection, partition: str | N
 
 def _fresh(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
     pools = db.rows(connection, "leases.open_pools", collection=collection.id, partition=partition)
-    for pool in _in_turn(collection, pools):
+    if collection.ordering is Ordering.RANDOM and len(pools) > 1:
+        pools = _in_random_turn(pools)
+        for pool, some in _spread(pools[:MOST_POOLS], wants):
+            _from_pool(connection, pool, some)
+        if all(want.need <= 0 for want in wants):
+            return
+        pools = db.rows(connection, "leases.open_pools", collection=collection.id, partition=partition)
+    for pool in pools:
         hungry = [want for want in wants if want.need > 0]
         if not hungry:
             return
         _from_pool(connection, pool, hungry)
 
 
-def _in_turn(collection: Collection, pools: Sequence[db.Row]) -> Iterable[db.Row]:
-    """By arrival; or at random, each as likely as it has items left."""
-    if collection.ordering is Ordering.ARRIVAL or len(pools) < 2:
-        return pools
+def _in_random_turn(pools: Sequence[db.Row]) -> Sequence[db.Row]:
+    """At random, each as likely as it has items left."""
     # Exponential clocks: the first to ring is drawn in proportion to its rate, and so is the next among the others.
-    return sorted(pools, key=lambda pool: random.expovariate(max(pool["size"] - pool["reached"], 1)))
+    return sorted(pools, key=lambda pool: random.expovariate(_left(pool)))
+
+
+def _spread(pools: Sequence[db.Row], wants: Sequence[Want]) -> Iterable[tuple[db.Row, list[Want]]]:
+    """Each of these to a pool of its own choice, so that those who ask together do not all get from one import."""
+    chosen = random.choices(range(len(pools)), [_left(pool) for pool in pools], k=len(wants))  # noqa: S311 - no secret
+    for number in sorted(set(chosen)):
+        yield pools[number], [want for want, choice in zip(wants, chosen, strict=True) if choice == number]
+
+
+def _left(pool: db.Row) -> int:
+    return max(int(pool["size"] - pool["reached"]), 1)
 
 
 def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> None:

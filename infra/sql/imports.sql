@@ -2,8 +2,9 @@
 select pg_advisory_xact_lock(cast(:space as integer), cast(:collection as integer))
 
 -- name: stage
+-- Attributes are text until they are items: read as JSON once.
 create temporary table if not exists staged (
-    line bigint, key text collate "C", partition text collate "C", attributes json
+    line bigint, key text collate "C", partition text collate "C", attributes text
 )
 
 -- name: clear
@@ -15,15 +16,16 @@ copy staged (line, key, partition, attributes) from stdin (format csv)
 -- name: put
 insert into staged
 select * from unnest(
-    cast(:lines as bigint[]), cast(:keys as text[]), cast(:partitions as text[]), cast(:attributes as json[])
+    cast(:lines as bigint[]), cast(:keys as text[]), cast(:partitions as text[]), cast(:attributes as text[])
 )
 
 -- name: keep
 -- Of equal keys the last line counts. One sort does both: it finds equal keys, and it is the random order.
 create temporary table novel on commit drop as
-select line, key, partition, attributes, shuffle from (
-    select *, row_number() over (partition by shuffle, key order by line desc) as n
+select line, key, partition, attributes, shuffle, earlier from (
+    select *, row_number() over same as n, lead(line) over same as earlier
     from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+    window same as (partition by shuffle, key order by line desc)
 ) as ranked
 where n = 1
 order by shuffle, key
@@ -34,21 +36,31 @@ select (select count(*) from staged) as staged, (select count(*) from novel) as 
 
 -- name: repeated
 -- Lines whose key comes again further down.
-select s.line, s.key from staged s
-where not exists (select from novel n where n.shuffle = hashtextextended(s.key, 0) and n.key = s.key and n.line = s.line)
+select s.line, s.key from staged s join novel n on n.key = s.key
+where n.earlier is not null and s.line < n.line
 order by s.line limit :most
 
 -- name: renew
 -- What is known keeps its place and its progress; its attributes become what the file says.
-update items i set attributes = n.attributes
+update items i set attributes = cast(n.attributes as json)
 from novel n
 where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
-    and cast(i.attributes as text) <> cast(n.attributes as text)
+    and cast(i.attributes as text) <> n.attributes
 returning n.line, n.key
 
--- name: forget_known
-delete from novel n using items i
-where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
+-- name: leave_known
+-- Only what is not known goes on.
+create temporary table unknown on commit drop as
+select n.* from novel n where not exists (
+    select from items i where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
+)
+order by n.shuffle, n.key
+
+-- name: only_unknown
+drop table novel
+
+-- name: as_novel
+alter table unknown rename to novel
 
 -- name: pools
 -- Where they go: to pools of their own, or, in the order of arrival, behind those that came before.
@@ -68,16 +80,25 @@ with made as (
 )
 update targets t set pool_id = made.id from made where t.partition = made.partition and t.pool_id is null
 
+-- name: targets
+select count(*) as number from targets
+
 -- name: insert_shuffled
 insert into items (pool_id, position, collection_id, key, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.shuffle, n.key) - 1, :collection,
-    n.key, n.attributes
+    n.key, cast(n.attributes as json)
 from novel n join targets t using (partition)
+
+-- name: insert_alone
+-- All of one partition: it lies in its order already.
+insert into items (pool_id, position, collection_id, key, attributes)
+select t.pool_id, t.size + row_number() over () - 1, :collection, n.key, cast(n.attributes as json)
+from targets t cross join novel n
 
 -- name: insert_in_order
 insert into items (pool_id, position, collection_id, key, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.line) - 1, :collection,
-    n.key, n.attributes
+    n.key, cast(n.attributes as json)
 from novel n join targets t using (partition)
 
 -- name: open
@@ -95,6 +116,9 @@ set local enable_seqscan to default; set local enable_bitmapscan to default
 
 -- name: analyze
 analyze novel
+
+-- name: statistics
+analyze (skip_locked) items
 
 -- name: done
 drop table if exists novel, targets

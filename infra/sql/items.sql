@@ -1,19 +1,20 @@
 -- name: create
-insert into collections (name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, created_by)
-values (:name, :ordering, :ttl_seconds, :max_attempts, :retry_seconds, :per_worker, :created_by)
+insert into collections (name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, push, created_by)
+values (:name, :ordering, :ttl_seconds, :max_attempts, :retry_seconds, :per_worker, :push, :created_by)
 on conflict (name) do nothing returning name
 
 -- name: change
 update collections set
-    ttl_seconds = :ttl_seconds, max_attempts = :max_attempts, retry_seconds = :retry_seconds, per_worker = :per_worker
+    ttl_seconds = :ttl_seconds, max_attempts = :max_attempts, retry_seconds = :retry_seconds, per_worker = :per_worker,
+    push = :push
 where name = :name and ordering = :ordering
 
 -- name: collection
-select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, created_by, created_at
+select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, push, created_by, created_at
 from collections where name = :name
 
 -- name: collections
-select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, created_by, created_at
+select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker, push, created_by, created_at
 from collections where name > :after order by name limit :limit
 
 -- name: counts

@@ -1,19 +1,22 @@
 -- name: enter
 -- One at a time changes what a collection hands out: what follows sees all that was committed before. The volatile call
 -- comes after the sort, so that two that need several collections take them in the same order.
+-- And everything that follows looks up a few rows by an index, whatever statistics say of tables that have just been
+-- filled; compiling a statement would take longer than it.
+set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
+set local enable_bitmapscan to off; set local jit to off;
 select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
     pg_advisory_xact_lock(cast(:space as integer), id) is null as entered
 from collections where name = any(cast(:names as text[])) order by id
 
--- name: plans
--- Everything here looks up a few rows by an index, whatever statistics say of tables that have just been filled.
-set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
-set local enable_bitmapscan to off
-
 -- name: by_request
+-- `limit` keeps the planner from going over all leases of the collection when its statistics are old.
 select r.place, l.id from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
     as r (owner, request_id, place)
-join leases l on l.collection_id = :collection and l.owner = r.owner and l.request_id = r.request_id
+cross join lateral (
+    select id from leases
+    where collection_id = :collection and owner = r.owner and request_id = r.request_id limit 1
+) as l
 
 -- name: loads
 -- How many items each of these workers has open.
@@ -66,14 +69,20 @@ where p.collection_id = :collection and not p.drained
 order by p.id
 
 -- name: take_fresh
--- The next positions of a pool that nothing has happened to, cut into one stretch for each lease.
+-- The next positions of a pool that nothing has happened to, cut into one stretch for each lease. As a rule nothing has
+-- happened to any of them, which is cheaper to see at one look than item by item.
 with found as materialized (
     select i.position, i.key, i.attributes, row_number() over (order by i.position) as place
     from items i
     where i.pool_id = :pool and i.position >= :reached and i.position < :until
-        and not exists (
+        and ((
+            select not exists (
+                select from item_states s
+                where s.pool_id = :pool and s.position >= :reached and s.position < :until
+            )
+        ) or not exists (
             select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
-        )
+        ))
     order by i.position
     limit :need
 ),

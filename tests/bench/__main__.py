@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import export, jobs, pose, split
+from tests.bench.leases import __main__ as leases
 
 FOLDER = Path("tests/output/bench")
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "jobs": jobs.main,
     "export": export.main,
+    "leases": leases.main,
     "pose": pose.main,
     "split": lambda arguments: split.main([str(FOLDER), *arguments]),
 }

@@ -169,7 +169,7 @@ def _ours(house: House, project: Annotations, rows: int, wanted: str) -> Cost:
     assert view["state"] == "succeeded", view
     assert view["result"]["machine"] + view["result"]["human"] == rows
     pids = [house.system.processes["exporter"].pid, *(child.pid for child in house.system.children("exporter"))]
-    return Cost(rows / seconds, (_cpu(house) - worked) / rows * 1e6, [_peak(pid) for pid in pids])
+    return Cost(rows / seconds, (_cpu(house) - worked) / rows * 1e6, [peak(pid) for pid in pids])
 
 
 def _until_ended(project: Annotations, export_id: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _cpu(house: House) -> float:
     return sum(each.user + each.system for each in spent)
 
 
-def _peak(pid: int) -> float:
+def peak(pid: int) -> float:
     """The most memory that a process has had, in MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     [kilobytes] = [line.split()[1] for line in lines if line.startswith("VmHWM")]

@@ -4,26 +4,30 @@ A general client costs more CPU per request than the server under test, on the s
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
+
+Talk = Generator[bytes, bytes, None]
+"""Requests; each may depend on the body of the answer to the last."""
 
 
 class Line(asyncio.Protocol):
     """One connection: sends the next request when the answer to the last is complete."""
 
-    def __init__(self, requests: Iterator[bytes], ended: "asyncio.Future[None]") -> None:
-        self._requests = requests
+    def __init__(self, talk: Talk, ended: "asyncio.Future[None]") -> None:
+        self._talk = talk
         self._ended = ended
         self._transport: asyncio.WriteTransport
         self._received = b""
+        self._body = 0
         self._needed = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way out."""
         self._transport = cast(asyncio.WriteTransport, transport)
-        self._next()
+        self._next(None)
 
     def data_received(self, data: bytes) -> None:
         """Collect an answer; look only at its status and its length."""
@@ -36,21 +40,23 @@ class Line(asyncio.Protocol):
                 self._fail(self._received.decode(errors="replace"))
                 return
             mark = self._received.lower().index(b"content-length:") + 15
-            self._needed = head + 4 + int(self._received[mark : self._received.index(b"\r\n", mark)])
+            self._body = head + 4
+            self._needed = self._body + int(self._received[mark : self._received.index(b"\r\n", mark)])
         if len(self._received) >= self._needed:
+            body = self._received[self._body : self._needed]
             self._received, self._needed = b"", 0
-            self._next()
+            self._next(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server has hung up."""
         self._fail(f"the connection was lost: {exc}")
 
-    def _next(self) -> None:
-        request = next(self._requests, None)
-        if request is not None:
-            self._transport.write(request)
-        elif not self._ended.done():
-            self._ended.set_result(None)
+    def _next(self, body: bytes | None) -> None:
+        try:
+            self._transport.write(self._talk.send(cast(bytes, body)))
+        except StopIteration:
+            if not self._ended.done():
+                self._ended.set_result(None)
             self._transport.close()
 
     def _fail(self, reason: str) -> None:
@@ -66,9 +72,18 @@ def request(url: str, token: str, path: str, body: bytes, content_type: str = "a
 
 async def send(url: str, requests: Iterator[bytes], connections: int) -> None:
     """Send every request, over so many connections, and wait for every answer. Raises AssertionError for a refusal."""
+    await converse(url, [_monologue(requests) for _ in range(connections)])
+
+
+async def converse(url: str, talks: Sequence[Talk]) -> None:
+    """Hold these conversations, each over a connection of its own. Raises AssertionError for a refusal."""
     loop = asyncio.get_running_loop()
     address = urlsplit(url)
-    ended: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-    for future in ended:
-        await loop.create_connection(partial(Line, requests, future), str(address.hostname), int(address.port or 80))
+    ended: list[asyncio.Future[None]] = [loop.create_future() for _ in talks]
+    for talk, future in zip(talks, ended, strict=True):
+        await loop.create_connection(partial(Line, talk, future), str(address.hostname), int(address.port or 80))
     await asyncio.gather(*ended)
+
+
+def _monologue(requests: Iterator[bytes]) -> Talk:
+    yield from requests

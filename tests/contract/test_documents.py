@@ -12,7 +12,7 @@ import schemas
 from gateway.generate import documents
 from gateway.routes import ENDPOINTS
 from infra import topology
-from schemas import asyncapi
+from schemas import asyncapi, lease_channels
 from schemas.registry import KINDS, Consumer, kinds_of
 
 GENERATED = Path(schemas.__path__[0]) / "generated"
@@ -53,9 +53,15 @@ def test_schemas_of_parameters_are_valid_and_refuse_nonsense(kind: Any) -> None:
 def test_asyncapi_points_only_at_what_exists() -> None:
     document = documents()["asyncapi.json"]
     for operation in document["operations"].values():
-        assert operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
+        for part in (operation, operation.get("reply", operation)):
+            assert part["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
     assert asyncapi.JOBS_EXCHANGE == topology.JOBS
     assert asyncapi.EVENTS_EXCHANGE == topology.EVENTS
+    assert lease_channels.LEASES_QUEUE == topology.LEASES
+    assert topology.items_queue("{collection}").name == lease_channels.ITEMS_QUEUE
+    orders = document["channels"][lease_channels.ORDERS]["messages"]
+    assert jsonschema.validate({"op": "acquire", "collection": "c"}, orders["acquire"]["payload"]) is None
+    assert not jsonschema.Draft202012Validator(orders["acquire"]["payload"]).is_valid({"op": "extend"})
 
 
 @pytest.mark.row("X-05")

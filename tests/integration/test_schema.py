@@ -1,5 +1,8 @@
 """The schema: what migrations make is what the models say, and the database keeps the invariants by itself."""
 
+import os
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -40,6 +43,7 @@ def test_migrations_make_what_the_models_say(database: Engine) -> None:
         assert table.metadata is metadata
 
 
+@pytest.mark.row("S0-03")
 def test_migrating_twice_and_at_once_is_safe(database_url: str) -> None:
     engines = [db.connect(database_url) for _ in range(4)]
     with engines[0].begin() as connection:
@@ -61,6 +65,17 @@ def test_migrating_twice_and_at_once_is_safe(database_url: str) -> None:
     for engine in engines:
         engine.dispose()
     assert errors == []
+
+
+@pytest.mark.row("S0-03")
+def test_the_command_run_twice_at_once_leaves_all_as_it_is(environment: dict[str, str], database: Engine) -> None:
+    with database.begin() as connection:
+        job_id = new_job(connection)
+    command = [sys.executable, "-c", "from infra.cli.app import main; main()", "migrate"]
+    running = [subprocess.Popen(command, env=os.environ | environment) for _ in range(2)]
+    assert [process.wait(60) for process in running] == [0, 0]
+    with database.connect() as connection:
+        assert connection.execute(text("select id from jobs")).scalar_one() == job_id
 
 
 def test_the_database_knows_the_same_moves(database: Engine) -> None:

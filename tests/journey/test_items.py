@@ -158,12 +158,17 @@ def test_a_file_that_is_none_fails_for_good(running: System, content: bytes, par
 @pytest.mark.row("S0-15")
 def test_states_by_a_file(running: System) -> None:
     imported(running, "bulk", b"id\n" + b"".join(b"k%d\n" % n for n in range(12_000)), "a.csv")
-    names = b"k0,done long ago\r\n\r\n# comment\r\nnope\r\nk0\r\n" + b"".join(b"k%d\n" % n for n in range(1, 11_000))
+    names = b"k0,done long ago\r\n\r\n# comment\r\nnope\r\nk0\r\n\xff\r\n" + b"".join(
+        b"k%d\n" % n for n in range(1, 11_000)
+    )
     file = running.upload(names, "done.txt")
     job = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "completed"})
     done = running.until_state(job, "succeeded", "failed")
-    assert done["result"] == {"updated": 11_000, "unchanged": 1, "unknown": 1, "rejected": 0}
-    assert report(running, done) == [{"line": 4, "key": "nope", "outcome": "refused", "code": "unknown_item"}]
+    assert done["result"] == {"updated": 11_000, "unchanged": 1, "unknown": 1, "rejected": 1}
+    assert report(running, done) == [
+        {"line": 6, "key": "\\udcff", "outcome": "refused", "code": "not_text"},
+        {"line": 4, "key": "nope", "outcome": "refused", "code": "unknown_item"},
+    ]
     assert by_state(running, "bulk") == {"available": 1000, "completed": 11_000}
     file = running.upload(b"k0\nk11999\n", "missing.txt")
     job = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "missing"})

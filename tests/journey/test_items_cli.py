@@ -46,6 +46,14 @@ def test_from_a_dataset_root_to_states_and_leases(system: System, tmp_path: Path
     assert "2 updated, 2 refused" in told.stderr
     ids.write_text("-e0\n-e1\n")
     assert reelmill(system, "items", "set-state", "completed", "--file", str(ids), "-c", "root").returncode == Exit.OK
+    # Many names go as a file, and a job sets their states.
+    ids.write_text("-e2\n" + "".join(f"no{n}\n" for n in range(6000)))
+    told = reelmill(system, "items", "set-state", "missing", "--file", str(ids), "-c", "root", "--json")
+    assert told.returncode == Exit.FAILED, told.stderr
+    many = json.loads(told.stdout)
+    assert (many["updated"], len(many["refused"])) == (1, 6000)
+    assert many["refused"][-1] == {"line": 6001, "key": "'no5999'", "code": "unknown_item"}
+    reelmill(system, "items", "set-state", "available", "--file", str(ids), "-c", "root")
     shown = json.loads(reelmill(system, "items", "show", "-c", "root", "--json", "--", "-e1").stdout)
     assert (shown["state"], shown["partition"]) == ("completed", "eval")
     assert reelmill(system, "lease", "take", "101000", "-c", "root").returncode == Exit.USAGE

@@ -44,6 +44,16 @@ def by_state(system: System, here: str) -> dict[str, int]:
     return {state: n for state, n in counts["by_state"].items() if n}
 
 
+def deliveries(asking: Any, queue: str, number: int) -> list[tuple[int, dict[str, Any]]]:
+    """So many items out of a collection's queue: their tags and what they say."""
+
+    def next_one() -> tuple[int, dict[str, Any]] | None:
+        method, _, body = asking.basic_get(queue)
+        return (method.delivery_tag, orjson.loads(body)) if method is not None else None
+
+    return [until(next_one, "an item in the queue") for _ in range(number)]
+
+
 @contextmanager
 def channel(system: System) -> Iterator[Any]:
     connection = pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"]))
@@ -210,6 +220,41 @@ def test_straight_over_amqp(running: System) -> None:
     assert (worker["worker"], worker["taken"], worker["completed"]) == ("rust", 2, 2)
     moves = running.http.get(f"{here}/items/{lease['items'][0]['key']}").json()["history"]
     assert {move["by"] for move in moves} == {"rust"}
+
+
+@pytest.mark.row("S0-22")
+def test_items_out_of_a_queue(running: System) -> None:
+    here = new_collection(running, 3, max_attempts=5)
+    name = here.rpartition("/")[2]
+    queue = f"reelmill.items.{name}"
+    assert running.http.put(here, json={"push": 2, "max_attempts": 5}).json()["push"] == 2
+    until(lambda: by_state(running, here) == {"available": 1, "leased": 2}, "two items are in the queue")
+    with channel(running) as asking:
+        # Nobody has acknowledged them when the channel closes: each comes again once, as the next attempt.
+        lost = [told for _, told in deliveries(asking, queue, 2)]
+    assert [[item["attempt"] for item in told["items"]] for told in lost] == [[1], [1]]
+    with channel(running) as asking:
+        again = deliveries(asking, queue, 2)
+        items = [told["items"][0] for _, told in again]
+        assert {(item["key"], item["attempt"]) for item in items} == {(told["items"][0]["key"], 2) for told in lost}
+        assert asking.basic_get(queue)[0] is None
+        for tag, told in again:
+            order = {"op": "submit", "collection": name, "lease": told["lease"], "completed": "all"}
+            asking.basic_publish("", "reelmill.leases", orjson.dumps(order))
+            asking.basic_ack(tag)
+        [(tag, third)] = deliveries(asking, queue, 1)
+        assert third["items"][0]["attempt"] == 1
+        until(lambda: by_state(running, here) == {"completed": 2, "leased": 1}, "two are done")
+        # The same rules as for whoever asks: the lease can be extended and submitted by any door, and only once.
+        at = f"{here}/leases/{third['lease']}"
+        assert running.http.post(f"{at}/extend", json={}).is_success
+        assert running.http.post(f"{at}/submit", json={"completed": "all"}).json()["done"] == 1
+        assert running.http.post(f"{at}/submit", json={"completed": "all"}).json()["code"] == "lease_ended"
+        stale = f"{here}/leases/{lost[0]['lease']}"
+        assert running.http.post(f"{stale}/submit", json={"completed": "all"}).status_code == 409
+        asking.basic_ack(tag)
+    assert by_state(running, here) == {"completed": 3}
+    assert audit(running, here) == []
 
 
 def test_nothing_stays_leased_to_somebody_who_has_gone(running: System) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -235,6 +236,24 @@ def test_counts_agree_while_many_work_and_any_item_may_be_next(running: System) 
     assert len(set(drawn)) == len(drawn) == 1000
     tens = Counter(key[2:4] for key in drawn)  # a hundred buckets of a hundred keys, ten of each expected
     assert sum((tens[f"{n:02d}"] - 10) ** 2 / 10 for n in range(100)) < 160
+
+
+@pytest.mark.row("S0-17")
+def test_the_same_thing_said_five_times_at_once_happens_once(running: System) -> None:
+    fill(running, "again", "a", "b")
+    with ThreadPoolExecutor(5) as five:
+        answers = list(five.map(lambda _: set_state(running, "a", "completed", collection="again"), range(5)))
+        key = {"Idempotency-Key": "once"}
+        taken = list(
+            five.map(lambda _: running.http.post("/v1/collections/again/leases", json={}, headers=key), range(5))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    moves = running.http.get("/v1/collections/again/items/a").json()["history"]
+    assert [(move["before"], move["state"]) for move in moves] == [("available", "completed")]
+    leases = [answer.json() for answer in taken]
+    assert len({lease["lease"] for lease in leases}) == 1
+    assert {item["key"] for lease in leases for item in lease["items"]} == {"b"}
+    assert len(running.http.get("/v1/collections/again/items/b").json()["history"]) == 1
 
 
 @pytest.mark.row("S0-18")

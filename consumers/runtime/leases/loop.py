@@ -7,6 +7,7 @@ this process comes again, and gets the same lease; and what an answer gave to so
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import wait
 from uuid import UUID
 
@@ -17,7 +18,8 @@ from consumers.runtime.database import Database, DatabaseAway
 from consumers.runtime.fast.rejects import Rejects
 from consumers.runtime.fast.requests import Refused
 from consumers.runtime.foreign import Unprocessable
-from consumers.runtime.leases.reading import lifetime, read
+from consumers.runtime.leases.pushing import Pushing
+from consumers.runtime.leases.reading import is_bundle, lifetime, read
 from infra import metrics
 from infra.broker import Delivery, Intake
 from infra.broker.replies import Replies
@@ -26,6 +28,7 @@ from infra.leasing.cases import Answer, Case
 from infra.leasing.collection import enter
 from infra.settings import Settings
 from infra.topology import LEASES
+from schemas.bundles import replied
 from schemas.leases import Order
 
 LONGEST_TURN_SECONDS = 0.5
@@ -37,10 +40,19 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
+class Question:
+    """A message and the orders in it, with the answers that are known so far."""
+
+    delivery: Delivery
+    orders: list[Order | Unprocessable]
+    cases: list[Case] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Batch:
     """Questions that are answered together, and since when they are in hand."""
 
-    asked: list[tuple[Delivery, Order]] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -52,6 +64,7 @@ class LeaseRuntime:
         self.intake = Intake(amqp_url, LEASES, settings.fast_prefetch)
         self._most = max(settings.fast_prefetch // 2, 1)
         self._replies = Replies(amqp_url)
+        self._pushing = Pushing(amqp_url, database)
         self._rejects = Rejects(amqp_url, LEASES, self.intake)
         self._database = database
         self._batch = Batch()
@@ -79,6 +92,7 @@ class LeaseRuntime:
         """Hang up. What is not acknowledged goes back to its queue."""
         self.intake.close()
         self._replies.close()
+        self._pushing.close()
 
     def turn(self) -> None:
         """Wait for questions, for half a second at most, and answer what has arrived."""
@@ -88,25 +102,29 @@ class LeaseRuntime:
         self._turned = time.monotonic()
         self.intake.turn()
         ready = self._replies.turn()
-        if self._batch.asked and not self.intake.current(self._batch.asked[0][0]):
+        if self._batch.asked and not self.intake.current(self._batch.asked[0].delivery):
             self._batch = Batch()  # all of it is delivered again
         if not self._batch.asked and ready:
             self._batch = self._take()
         try:
             if self._turned >= self._not_before:
                 self._settle()
+                self._unheard |= self._pushing.turn()
         except DatabaseAway as error:
             self._not_before = time.monotonic() + RETRY_SECONDS
-            log.warning("questions held", action="leases.held", orders=len(self._batch.asked), reason=str(error))
+            log.warning("questions held", action="leases.held", questions=len(self._batch.asked), reason=str(error))
         self.intake.settle_all(self._rejects.turn())
 
     def _take(self) -> Batch:
-        batch = Batch()
-        for delivery in self.intake.take_all(self._most):
+        batch, orders = Batch(), 0
+        while orders < self._most and (delivery := self.intake.take()) is not None:
             try:
-                batch.asked.append((delivery, read(delivery)))
+                question = Question(delivery, read(delivery))
             except Unprocessable as problem:
                 self._refuse(delivery, problem)
+                continue
+            batch.asked.append(question)
+            orders += len(question.orders)
         return batch
 
     def _refuse(self, delivery: Delivery, problem: Unprocessable) -> None:
@@ -120,15 +138,18 @@ class LeaseRuntime:
     def _settle(self) -> None:
         batch = self._batch
         age = time.monotonic() - batch.since
-        waiting = [(delivery, order) for delivery, order in batch.asked if lifetime(delivery) > age]
-        cases = self._answered([order for _, order in waiting]) if waiting else []
-        for (delivery, _), case in zip(waiting, cases, strict=True):
-            self._reply(delivery, case)
-        self._note_unheard([(delivery, case) for (delivery, _), case in zip(waiting, cases, strict=True)])
+        waiting = [question for question in batch.asked if lifetime(question.delivery) > age]
+        orders = [order for question in waiting for order in question.orders if not isinstance(order, Unprocessable)]
+        answered = iter(self._answered(orders) if orders else [])
+        for question in waiting:
+            readable = sum(not isinstance(order, Unprocessable) for order in question.orders)
+            question.cases = list(islice(answered, readable))
+            self._reply(question)
+        self._note_unheard(waiting)
         self._batch = Batch()
-        self.intake.settle_all([delivery for delivery, _ in batch.asked])
-        if batch.asked:
-            metrics.jobs_batch_size.observe(len(batch.asked))
+        self.intake.settle_all([question.delivery for question in batch.asked])
+        if orders:
+            metrics.jobs_batch_size.observe(len(orders))
         self._take_back()
 
     def _answered(self, orders: Sequence[Order]) -> list[Case]:
@@ -144,18 +165,27 @@ class LeaseRuntime:
             log.error("a question breaks", action="leases.broke", exc_info=error)
             return [Case(orders[0], BROKEN)]
 
-    def _reply(self, delivery: Delivery, case: Case) -> None:
-        answer = case.answer or BROKEN
-        if "reply_to" in delivery.properties and not self._replies.send(delivery, answer.status, answer.body):
+    def _reply(self, question: Question) -> None:
+        if "reply_to" not in question.delivery.properties:
+            return
+        left = iter(question.cases)
+        answers = [
+            _refusal(order) if isinstance(order, Unprocessable) else _of(next(left)) for order in question.orders
+        ]
+        status, body = answers[0]
+        if is_bundle(question.delivery):
+            status, body = 200, replied(answers)
+        if not self._replies.send(question.delivery, status, body):
             log.warning("an answer was not sent", action="leases.not_sent")
 
-    def _note_unheard(self, told: Sequence[tuple[Delivery, Case]]) -> None:
+    def _note_unheard(self, told: Sequence[Question]) -> None:
         """Remember the leases whose takers have gone, or that nobody can be told of."""
         leases: dict[str | None, dict[UUID, str]] = {}
-        for delivery, case in told:
-            if case.leases:
-                mine = leases.setdefault(delivery.properties.get("reply_to"), {})
-                mine |= dict.fromkeys(case.leases, case.order.collection)
+        for question in told:
+            for case in question.cases:
+                if case.leases:
+                    mine = leases.setdefault(question.delivery.properties.get("reply_to"), {})
+                    mine |= dict.fromkeys(case.leases, case.order.collection)
         for reply_to, mine in leases.items():
             if reply_to is None or not self._replies.heard(reply_to):
                 self._unheard |= mine
@@ -169,6 +199,15 @@ class LeaseRuntime:
                 desk.give_back(connection, collection, mine)
         log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard))
         self._unheard.clear()
+
+
+def _of(case: Case) -> tuple[int, bytes]:
+    answer = case.answer or BROKEN
+    return answer.status, answer.body
+
+
+def _refusal(problem: Unprocessable) -> tuple[int, bytes]:
+    return 400, told(problem)
 
 
 def told(problem: Unprocessable) -> bytes:

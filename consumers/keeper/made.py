@@ -1,0 +1,59 @@
+"""What lines make: items, or a word about why not. Keys are trimmed and in NFC."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.items import KEY_SEPARATOR
+
+LONGEST_KEY = 1024
+LONGEST_PARTITION = 200
+
+
+class Row(NamedTuple):
+    """An item as a line has it. Attributes are JSON."""
+
+    line: int
+    key: str
+    partition: str
+    attributes: str
+
+
+class Bad(NamedTuple):
+    """A line that makes no item."""
+
+    line: int
+    reason: str
+
+
+class Plain(NamedTuple):
+    """Many items without anything odd about them, as CSV: line, key, partition, attributes."""
+
+    text: str
+
+
+Made = Sequence[Row | Bad] | Plain
+
+
+def key_of(parts: Sequence[str]) -> str:
+    """A key of its parts."""
+    key = parts[0].strip() if len(parts) == 1 else KEY_SEPARATOR.join([part.strip() for part in parts])
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def item(line: int, key: str, partition: str, attributes: dict[str, Any]) -> Row | Bad:
+    """An item, unless something about it cannot be stored."""
+    try:
+        size = len(key) if key.isascii() else len(key.encode())
+        if not key.strip(KEY_SEPARATOR):
+            return Bad(line, "empty_key")
+        if size > LONGEST_KEY:
+            return Bad(line, "key_too_long")
+        if "\0" in key or len(partition) > LONGEST_PARTITION:
+            return Bad(line, "bad_character" if "\0" in key else "partition_too_long")
+        partition.encode()
+        return Row(line, key, partition, orjson.dumps(attributes).decode())
+    except (UnicodeEncodeError, TypeError, orjson.JSONEncodeError):
+        return Bad(line, "bad_character")

@@ -1,0 +1,146 @@
+"""Tables as items: a header, then a line for each.
+
+Lines are read by the thousand. What is as it nearly always is (all of one length, plain ASCII, with a key) is made by
+functions that go over all of them at once; anything odd, and all that is read with it, line by line.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, repeat
+from operator import attrgetter, itemgetter, methodcaller
+
+import orjson
+
+from consumers.keeper.made import LONGEST_KEY, LONGEST_PARTITION, Bad, Made, Plain, Row, item, key_of
+from consumers.outcome import Rejected
+from schemas.catalogue import Format, ImportItems
+
+KEYS = ("key", "id", "ytid")
+PARTITION = "partition"
+AUDIOSET_SUFFIX = "_segments"
+BATCH = 2000
+#: A NUL cannot be stored. Passed on as what no text has, it is refused with the rest of its kind.
+WITHOUT_NUL = methodcaller("replace", "\0", "\udc00")
+
+
+def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
+    """A header, then rows of the same length. In AudioSet's dialect the header is the last comment at the top."""
+    lines = map(WITHOUT_NUL, lines)
+    header, before = _header(lines, form)
+    columns = Columns(header, name, form, wanted)
+    reader = csv.reader(lines, delimiter="\t" if form is Format.TSV else ",", skipinitialspace=True)
+    numbered = zip(reader, map(attrgetter("line_num"), repeat(reader)), strict=False)
+    ended = 0
+    while True:
+        some: list[tuple[list[str], int]] = []
+        broken = None
+        try:
+            some.extend(islice(numbered, BATCH))
+        except csv.Error as error:  # those before it are there
+            broken = str(error)
+        if some:
+            yield columns.made(some, before, ended)
+            ended = some[-1][1]
+        if broken is not None:
+            yield [Bad(before + ended + 1, f"not_csv: {broken}")]
+            ended = reader.line_num
+        elif not some:
+            return
+
+
+def _header(lines: Iterator[str], form: Format) -> tuple[list[str], int]:
+    """The names of the columns, and how many lines they and what stands above them take."""
+    text, number = next(lines), 1
+    while form is Format.AUDIOSET and "ytid" not in text.lower():
+        text, number = next(lines, ""), number + 1
+        if not text or not text.startswith("#"):
+            raise Rejected("no_header", "The file has no line that names its columns.")
+    delimiter = "\t" if form is Format.TSV else ","
+    [names] = csv.reader([text.lstrip("# ").rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True)
+    return [name.strip() for name in names], number
+
+
+class Columns:
+    """Which fields of a line make what of an item."""
+
+    def __init__(self, header: Sequence[str], name: str, form: Format, wanted: ImportItems) -> None:
+        self._key_places = [_place(header, column) for column in wanted.key] or [_default_key(header)]
+        self._part_place = header.index(PARTITION) if PARTITION in header and wanted.partition is None else None
+        default = _stem(name) if form is Format.AUDIOSET else ""
+        self._partition = default if wanted.partition is None else wanted.partition
+        names = [wanted.columns.get(column, column) for column in header]
+        apart = {*self._key_places, self._part_place}
+        self._kept = [n for n, column in enumerate(names) if column and n not in apart]
+        self._labels = [names[n] for n in self._kept]
+        self._comments = form is Format.AUDIOSET
+        self._width = len(header)
+        self._template = self._plain_template()
+
+    def made(self, some: Sequence[tuple[list[str], int]], before: int, ended: int) -> Made:
+        """What these lines make; the last line before them was number `ended`, of those after the header."""
+        lines, numbers = zip(*some, strict=True)
+        if set(map(len, lines)) == {self._width} and numbers[-1] - ended == len(lines):
+            plain = self._plainly(lines, range(before + ended + 1, before + numbers[-1] + 1))
+            if plain is not None:
+                return plain
+        made: list[Row | Bad] = []
+        for fields, last in some:
+            if fields and not (self._comments and fields[0].startswith("#")):
+                made.append(self._one(before + ended + 1, fields))
+            ended = last
+        return made
+
+    def _one(self, number: int, fields: Sequence[str]) -> Row | Bad:
+        if len(fields) != self._width:
+            return Bad(number, "wrong_number_of_columns")
+        where = self._partition if self._part_place is None else fields[self._part_place].strip()
+        key = key_of([fields[place] for place in self._key_places])
+        return item(number, key, where, dict(zip(self._labels, [fields[n] for n in self._kept], strict=True)))
+
+    def _plainly(self, lines: Sequence[Sequence[str]], numbers: range) -> Plain | None:
+        """The same as one by one; None if there is anything to look at."""
+        if self._template is None or not _is_plain("".join(chain.from_iterable(lines))):
+            return None
+        if self._comments and any(fields[0].startswith("#") for fields in lines):
+            return None
+        keys = [fields[self._key_places[0]].strip() for fields in lines]
+        wheres: Iterable[str] = repeat(self._partition)
+        if self._part_place is not None:
+            own = [fields[self._part_place].strip() for fields in lines]
+            if max(map(len, own)) > LONGEST_PARTITION:
+                return None
+            wheres = own
+        if not all(keys) or max(map(len, keys)) > LONGEST_KEY:
+            return None
+        columns = [map(itemgetter(n), lines) for n in self._kept]
+        return Plain("".join(map(self._template.__mod__, zip(numbers, keys, wheres, *columns, strict=False))))
+
+    def _plain_template(self) -> str | None:
+        """What makes a line of CSV of an item's parts, none of which has a quote. None where it is not so simple."""
+        labels = [label.encode(errors="replace").decode() for label in self._labels]
+        if len(self._key_places) > 1 or len(set(labels)) < len(labels) or not _is_plain(self._partition):
+            return None
+        if len(self._partition) > LONGEST_PARTITION or labels != self._labels:
+            return None
+        attributes = ",".join(orjson.dumps(label).decode().replace("%", "%%") + ':"%s"' for label in labels)
+        return '%d,"%s","%s","{' + attributes.replace('"', '""') + '}"\n'
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _place(header: Sequence[str], column: str) -> int:
+    if column not in header:
+        raise Rejected("no_such_column", f"The file has no column {column!r}.")
+    return header.index(column)
+
+
+def _default_key(header: Sequence[str]) -> int:
+    lower = [name.lower() for name in header]
+    known = [lower.index(name) for name in KEYS if name in lower]
+    return known[0] if known else next((n for n, name in enumerate(header) if name), 0)
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0].removesuffix(AUDIOSET_SUFFIX)[:200]

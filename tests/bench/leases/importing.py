@@ -1,0 +1,88 @@
+"""The import of a segment list in AudioSet's shape, against psql's own copy of it; the same file again; the memory."""
+
+import argparse
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.bench.export import peak
+from tests.bench.leases.site import Site
+from tests.bench.table import table, verdict
+
+COPY_FLOOR, AGAIN_FLOOR = 0.12, 2.0
+HEAD = "# YTID, start_seconds, end_seconds, positive_labels\n"
+LABELS = ('"/m/09x0r,/t/dd00088"', '"/m/02_41"', '"/m/04rlf,/m/0z9c,/m/0395lw"')
+DUPLICATES = 20
+
+
+def report(site: Site, asked: argparse.Namespace) -> str:
+    """Rows a second."""
+    rows, memory = [], []
+    for number in (asked.items // 10, asked.items):
+        path = _file(site.house.system.folder / f"unbalanced_train_segments-{number}.csv", number)
+        begin = time.perf_counter()
+        site.rival.copy(path)
+        copied = number / (time.perf_counter() - begin)
+        first, again = (_import(site, f"import-{number}", path) for _ in range(2))
+        memory.append(_memory(site))
+        moved = _set_states(site, f"import-{number}", path, number // 2)
+        distinct = number - number // DUPLICATES
+        assert first[1]["inserted"] == distinct, first[1]
+        assert again[1]["unchanged"] == distinct, again[1]
+        rows += [
+            [f"psql \\copy, {number:,}", f"{copied:,.0f}", "1", "", ""],
+            [f"import, {number:,}", f"{first[0]:,.0f}", verdict(first[0] / copied, COPY_FLOOR), "", memory[-1]],
+            [f"states of {number // 2:,} by a file", f"{moved:,.0f}", "", "", ""],
+            [f"again, {number:,}", f"{again[0]:,.0f}", "", verdict(again[0] / first[0], AGAIN_FLOOR), ""],
+        ]
+    return table(["", "rows/s", "to \\copy", "to the first import", "peak MB (keeper + child)"], rows)
+
+
+def _file(path: Path, rows: int) -> Path:
+    """One row in twenty is there before."""
+    distinct = rows - rows // DUPLICATES
+    with path.open("w") as sink:
+        sink.write(HEAD)
+        for n in range(rows):
+            m = n % distinct
+            sink.write(f"{m * 2654435761 % 2**32:08x}{m:03d}, {m % 600}.000, {m % 600 + 10}.000, {LABELS[m % 3]}\n")
+    return path
+
+
+def _import(site: Site, collection: str, path: Path) -> tuple[float, dict[str, Any]]:
+    """Rows a second from the request to the end of the job, and its result."""
+    site.house.system.http.put(f"/v1/collections/{collection}", json={})
+    seconds, result = _job(site, "items.import", path, collection=collection)
+    return result["lines"] / seconds, result
+
+
+def _set_states(site: Site, collection: str, path: Path, number: int) -> float:
+    """Items a second that a file of their keys completes."""
+    keys = path.with_suffix(".txt")
+    with path.open() as source, keys.open("w") as sink:
+        sink.writelines(islice(source, 1, number + 1))
+    seconds, result = _job(site, "items.set_state", keys, collection=collection, state="completed")
+    assert result["updated"] == number, result
+    return number / seconds
+
+
+def _job(site: Site, kind: str, path: Path, **params: Any) -> tuple[float, dict[str, Any]]:
+    """Seconds that a job about a file takes, its upload not counted; and its result."""
+    system = site.house.system
+    with path.open("rb") as source, httpx.Client(base_url=system.url, headers=system.http.headers, timeout=300) as http:
+        file = http.post("/v1/files", params={"name": path.name}, content=source).json()["sha256"]
+    begin = time.perf_counter()
+    job = system.submit(kind, {"file": file} | params)
+    done = system.until_state(job, "succeeded", "failed", "cancelled", patience=600)
+    seconds = time.perf_counter() - begin
+    assert done["state"] == "succeeded", done
+    return seconds, dict(done["result"])
+
+
+def _memory(site: Site) -> str:
+    system = site.house.system
+    pids = [system.processes["keeper"].pid, *(child.pid for child in system.children("keeper"))]
+    return " + ".join(f"{peak(pid):.0f}" for pid in pids)

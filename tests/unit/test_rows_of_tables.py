@@ -1,0 +1,60 @@
+"""Lines of a table make the same items whether they are made by the thousand or one by one."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.keeper import tables
+from consumers.keeper.items import Staging
+from consumers.keeper.rows import rows
+from schemas.catalogue import ImportItems
+
+FIELD = st.sampled_from(["a", "b b", "", " x ", "#c", 'q"q', "ö", "%s", "{}", "\\", "x\ny", "\0", "\udcff", "k" * 1030])
+
+
+def staged(text: str, name: str, **params: Any) -> tuple[list[Any], list[Any]]:
+    """Items as the database is told of them, and the report."""
+    report = io.BytesIO()
+    wanted = ImportItems.model_validate({"collection": "c", "file": "0" * 64} | params)
+    source = Staging(rows(iter(io.StringIO(text, newline="")), name, wanted), report)
+    content = b""
+    while piece := source.read(7):
+        content += piece
+    told = csv.reader(io.StringIO(content.decode(), newline=""))
+    items = [(int(line), key, partition, orjson.loads(attributes)) for line, key, partition, attributes in told]
+    return items, [orjson.loads(line) for line in report.getvalue().splitlines()]
+
+
+@given(
+    lines=st.lists(st.lists(FIELD, min_size=2, max_size=4), max_size=12),
+    batch=st.integers(1, 5),
+    head=st.sampled_from([["ytid", "n", "%d"], ["ytid", "partition", "n"], ["ytid", "n", "n"], ["n", "key", ""]]),
+    name=st.sampled_from(["a.csv", "a_segments.csv"]),
+    key=st.sampled_from([[], ["n"]]),
+)
+def test_by_the_thousand_and_one_by_one(
+    lines: list[list[str]], batch: int, head: Sequence[str], name: str, key: list[str]
+) -> None:
+    sink = io.StringIO(newline="")
+    csv.writer(sink, lineterminator="\n").writerows([head, *lines])
+    text = sink.getvalue()
+    texts = [text, f"# one\n# {text}"] if "ytid" in head else [text]
+    for each in texts:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(tables, "BATCH", batch)
+            together = staged(each, name, key=key)
+            patched.setattr(tables, "_is_plain", lambda _: False)
+            assert staged(each, name, key=key) == together
+
+
+def test_lines_keep_their_numbers() -> None:
+    text = 'id,n\na,1\n"b\nb",2\n\nc,3,4\nd,5\n'
+    items, report = staged(text, "a.csv")
+    assert items == [(2, "a", "", {"n": "1"}), (3, "b\nb", "", {"n": "2"}), (7, "d", "", {"n": "5"})]
+    assert [(each["line"], each["reason"]) for each in report] == [(6, "wrong_number_of_columns")]
