@@ -18,7 +18,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from infra.tokens import Role
 from tests.dots import Dots
-from tests.dots import make as make_dots
+from tests.dots import kept as kept_dots
 from tests.system import System
 
 TEMPLATE = "reelmill_template"
@@ -126,9 +126,9 @@ def system(environment: dict[str, str], tmp_path: Path) -> Iterator[System]:
 
 
 @pytest.fixture(scope="session")
-def dots(tmp_path_factory: pytest.TempPathFactory) -> Dots:
-    """A tiny DeepLabCut model, two cameras and clips with the truth about them. Learning takes most of a minute."""
-    return make_dots(tmp_path_factory.mktemp("dots"))
+def dots() -> Dots:
+    """A tiny DeepLabCut model, two cameras and clips with the truth about them. Learning takes half a minute, once."""
+    return kept_dots(Path("tests/output/dots"))
 
 
 @pytest.fixture(scope="module")

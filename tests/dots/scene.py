@@ -107,9 +107,10 @@ def render(
 
 
 def film(path: Path, camera: str, space: Array, seed: int, hidden: Hidden | None = None) -> Clip:
-    """A clip of the body as a camera sees it. `hidden`: the points that are not there, by frame."""
+    """A clip of the body as a camera sees it, written unless it is there. `hidden`: points that are not, by frame."""
     gone = hidden or {}
-    write(path, shots(camera, space, seed, gone))
+    if not path.exists():
+        write(path, shots(camera, space, seed, gone))
     pixels, _ = CAMERAS[camera].see(space)
     visible = np.ones(pixels.shape[:2], bool)
     for number, points in gone.items():
