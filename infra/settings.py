@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     lease_wait_seconds: float = Field(5, gt=0, le=60, description="How long a request about items may take.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     device: str = Field("cpu", pattern=r"^(cpu|mps|cuda(:[0-9]{1,3})?)$", description="What networks run on.")
+    device_locks: Path | None = Field(
+        None, description="Folder of the files that say who uses a device, one for all processes of a host."
+    )
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
     beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")
     grace_seconds: float = Field(20, ge=0, description="After SIGTERM: how long running jobs may finish.")

@@ -157,6 +157,7 @@ def new_environment(stack: Stack, database_url: str, vhost: str, folder: Path) -
         "REELMILL_AMQP_URL": amqp.render_as_string(hide_password=False),
         "REELMILL_S3_BUCKET": f"test-{uuid.uuid4().hex[:12]}",
         "REELMILL_SCRATCH": str(scratch),
+        "REELMILL_DEVICE_LOCKS": str(scratch),
         "REELMILL_LEASE_SECONDS": "3",
         "REELMILL_BEAT_SECONDS": "0.5",
         "REELMILL_RELAY_TICK_SECONDS": "0.1",

@@ -51,13 +51,14 @@ def video(params: VideoAnalysis, workspace: AnalysisWorkspace) -> Done:
     found = plane.of_video(workspace, params.file, model, params, Span(workspace, 0, 95))
     pcutoff = plane.cutoff(params, model)
     told = _told(params, model) | plane.summary(found.track, pcutoff) | _warnings(found)
-    made = [workspace.store("summary.json", orjson.dumps(told, option=orjson.OPT_INDENT_2), JSON)]
+    pages: list[tuple[str, bytes, str]] = [("summary.json", orjson.dumps(told, option=orjson.OPT_INDENT_2), JSON)]
     if params.plots:
         size = (found.footage.width, found.footage.height)
-        made += [
-            workspace.store("trajectories.png", charts.trajectories(found.track, pcutoff, size), PNG),
-            workspace.store("likelihoods.png", charts.likelihoods(found.track, pcutoff), PNG),
+        pages += [
+            ("trajectories.png", charts.trajectories(found.track, pcutoff, size), PNG),
+            ("likelihoods.png", charts.likelihoods(found.track, pcutoff), PNG),
         ]
+    made = tables.together(workspace, pages)
     return Done(_files([*found.step.artifacts, *made]) | told, tuple(made))
 
 

@@ -66,7 +66,8 @@ def write_hdf(track: Track, path: Path) -> bool:
     names = ["scorer", "bodyparts", "coords"]
     columns = pd.MultiIndex.from_product([[track.scorer], track.points, track.coords], names=names)
     frame: Any = pd.DataFrame(track.values.reshape(track.frames, -1), columns=columns)
-    frame.to_hdf(path, key=HDF_KEY, format="table", mode="w")
+    # Without an index for searches in the file: it takes as long as the table, and nobody searches.
+    frame.to_hdf(path, key=HDF_KEY, format="table", mode="w", index=False)
     return True
 
 

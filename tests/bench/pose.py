@@ -111,7 +111,8 @@ class _Ours:
         """What the last round has found."""
         system = self._house.system
         files = [system.job(job)["result"]["csv_file"] for job in self._jobs]
-        return [_table(system.http.get(f"/file/{file}").content) for file in files]
+        csvs = [io.BytesIO(system.http.get(f"/file/{file}").content) for file in files]
+        return [_values(pd.read_csv(csv, header=[0, 1, 2], index_col=0, float_precision="round_trip")) for csv in csvs]
 
     def _job(self, file: str) -> str:
         return self._house.system.submit("analyze.video", {"file": file, "model": "dots", "force": True})
@@ -148,8 +149,8 @@ class _Warm:
         return float(said.split()[1])
 
     def found(self) -> list[Array]:
-        """What the last round has found."""
-        return [_table(next((self._out / str(n)).glob("*.csv")).read_bytes()) for n in range(self._clips)]
+        """What the last round has found: its CSV has fewer digits than its HDF5."""
+        return [_values(pd.read_hdf(next((self._out / str(n)).glob("*.h5")))) for n in range(self._clips)]
 
     @property
     def _out(self) -> Path:
@@ -169,9 +170,9 @@ def _cold(dots: Dots, clip: Path, folder: Path) -> float:
     return time.perf_counter() - begin
 
 
-def _table(csv: bytes) -> Array:
-    read: Array = pd.read_csv(io.BytesIO(csv), header=[0, 1, 2], index_col=0).to_numpy(float)
-    return read
+def _values(table: Any) -> Array:
+    found: Array = table.to_numpy(float)
+    return found
 
 
 if __name__ == "__main__":

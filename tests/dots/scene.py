@@ -139,3 +139,20 @@ def write(path: Path, pictures: list[NDArray[np.uint8]], rate: int = RATE) -> Pa
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def looped(path: Path, clip: Path, times: int) -> Path:
+    """A clip again and again: its packets, with later times. Nothing is encoded."""
+    with av.open(path, mode="w") as out:
+        shown = None
+        shift = 0
+        for _ in range(times):
+            with av.open(clip) as source:
+                stream = source.streams.video[0]
+                shown = shown or out.add_stream_from_template(stream)
+                for packet in source.demux(stream):
+                    if packet.pts is not None and packet.dts is not None:
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, shown
+                        out.mux(packet)
+                shift += int(stream.duration or 0)
+    return path
