@@ -110,6 +110,7 @@ def test_deeplabcut_finds_the_points_where_they_are(system: System, dots: Dots) 
         "batch_size": 8,
         "allow_damaged": False,
         "plots": True,
+        "centre_of_mass": False,
     }
     summary = json.loads(content(system, result["summary_file"]))
     assert summary["mean_likelihood"] == result["mean_likelihood"] == pytest.approx(found[..., 2].mean(), abs=1e-5)
@@ -166,6 +167,42 @@ def test_without_any_parameters_the_tracker_follows_what_stands_out(system: Syst
     found = table(system, result["csv_file"])
     assert found.shape == (30, 1, 3)
     assert np.abs(found[:, 0, :2] - truth).max() < 2
+
+
+@pytest.mark.row("S1-20")
+def test_a_centre_of_mass_from_the_landmarks_of_a_body(system: System, tmp_path: Path) -> None:
+    names = ["nose", *(f"{side}_{part}" for part in PARTS for side in ("left", "right"))]
+    levels = [(r, g, b) for r in (30, 130, 230) for g in (30, 130, 230) for b in (30, 130, 230)]
+    colours = dict(zip(names, [c for c in levels if len(set(c)) > 1], strict=False))
+    place = {name: np.array([20 + 38 * (n % 5), 25 + 45 * (n // 5)], float) for n, name in enumerate(names)}
+    pictures = [np.full((144, 192, 3), 90, np.uint8) for _ in range(12)]
+    for k in range(10):  # and in the last two there is nobody
+        for name, (x, y) in place.items():
+            middle = (round((x + k) * 16), round(y * 16))
+            cv2.circle(pictures[k], middle, 7 * 16, colours[name], -1, cv2.LINE_AA, 4)
+    points = [{"name": name, "colour": colours[name], "tolerance": 45, "least_area": 9} for name in names]
+    register(system, name="person", kind="tracker", tracker={"points": points, "pcutoff": 0.1})
+    file = system.upload(scene.write(tmp_path / "person.mp4", pictures).read_bytes(), "person.mp4")
+    asked: dict[str, Any] = {"file": file, "model": "person", "centre_of_mass": True}
+    result = done(system, "analyze.video", **asked)
+    read = pd.read_csv(io.BytesIO(content(system, result["body_file"])), header=[0, 1, 2], index_col=0)
+    assert read.shape == (12, 32)
+    assert read.iloc[10:].isna().all().all(), "nobody is there"
+    found = read.to_numpy(float).reshape(12, 16, 2)
+    at = {name: found[:10, n] for n, name in enumerate([*names, "centre_of_mass"])}
+    truth = 0.081 * at["nose"]
+    truth += 0.497 * (at["left_shoulder"] + at["right_shoulder"] + at["left_hip"] + at["right_hip"]) / 4
+    for side in ("left", "right"):
+        limbs = (("elbow", "wrist", 0.022), ("shoulder", "elbow", 0.028), ("hip", "knee", 0.1))
+        for a, b, mass in (*limbs, ("knee", "ankle", 0.0465), ("ankle", "toe", 0.0145)):
+            truth += mass * (at[f"{side}_{a}"] + at[f"{side}_{b}"]) / 2
+    np.testing.assert_allclose(at["centre_of_mass"], truth, rtol=0, atol=1e-9)
+    assert all(np.abs(at[name] - place[name] - [(k, 0) for k in range(10)]).max() < 1 for name in names)
+    assert failed(system, "analyze.video", **(asked | {"model": "colours"})) == "landmarks_missing"
+    assert system.http.delete("/v1/models/person").status_code == 204
+
+
+PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
 
 
 @pytest.mark.row("S1-16")
