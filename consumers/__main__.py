@@ -10,7 +10,8 @@ from consumers.runtime.dispatching import DispatcherRuntime
 from consumers.runtime.loop import Runtime
 from infra import db, telemetry
 from infra.probes import Check, Probes
-from infra.settings import ConfigurationError, Settings, read
+from infra.refusals import CannotStart
+from infra.settings import Settings, read
 from infra.storage import Storage
 from infra.topology import queue_of
 from schemas.registry import Consumer, Lane
@@ -22,11 +23,10 @@ def main() -> int:
     parser.add_argument("consumer", choices=[consumer.value for consumer in Consumer])
     consumer = Consumer(parser.parse_args().consumer)
     try:
-        settings = read()
-    except ConfigurationError as error:
+        serve(read(), consumer)
+    except CannotStart as error:
         print(error, file=sys.stderr)
         return 2
-    serve(settings, consumer)
     return 0
 
 

@@ -22,6 +22,9 @@ class Work:
     handler: str
 
 
+#: Whose jobs have a device to themselves.
+ON_DEVICES = frozenset({Consumer.POSE.value})
+
 HANDLERS: Mapping[str, str] = {
     "analyze.sleep": "consumers.analyzer.sleep:handle",
     "analyze.video": "consumers.analyzer.handlers:video",

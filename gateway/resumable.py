@@ -25,6 +25,7 @@ from gateway.problems import Problem
 from gateway.services import in_thread, services, transact
 from infra import db
 from infra import resumable as store
+from infra.allowance import OverQuotaError
 from infra.steps import StoredObject
 from infra.storage import upload_key
 from infra.tokens import Identity, Role
@@ -64,7 +65,10 @@ async def create(request: Request) -> Response:
     content_type = names.content_type(metadata.get("filetype") or metadata.get("type"), name)
     if size == 0:
         raise Problem(400, "empty_file", "An empty file has no pieces: send it to /v1/files.")
-    made = await transact(request, store.begin, name, content_type, _identity(request).name, size)
+    try:
+        made = await transact(request, store.begin, name, content_type, _identity(request), size)
+    except OverQuotaError as error:
+        raise uploads.over_quota(error) from None
     row = await _found(request, made)
     return _answer(row, 201, {"Location": f"/v1/resumable/{made}"})
 

@@ -22,6 +22,7 @@ from gateway import (
     parked,
     projects,
     resumable,
+    retention,
     schedules,
     tasks,
     webhooks,
@@ -97,6 +98,7 @@ from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
 from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.resumable import ResumableView
+from schemas.retention import CleanedUp, CleanUp
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
 from schemas.uploads import (
     BoxesIn,
@@ -216,6 +218,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         also={200: ModelView},
         query=("name",),
     ),
+    Endpoint("POST", "/v1/clean-up", retention.clean_up, Role.ADMIN, CleanedUp, body=CleanUp),
     Endpoint("GET", MODELS, models.page, Role.READER, ModelPage, query=PAGED),
     Endpoint("GET", f"{MODELS}/{{model}}", models.get, Role.READER, ModelView),
     Endpoint("GET", f"{MODELS}/{{model}}/versions", models.versions, Role.READER, ModelVersions),

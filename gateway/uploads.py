@@ -17,7 +17,8 @@ from gateway import multipart, names, problems
 from gateway.multipart import FilePart
 from gateway.problems import Problem
 from gateway.services import services, transact
-from infra import db, files
+from infra import allowance, blobs, db, files
+from infra.allowance import OverQuotaError
 from infra.steps import StoredObject
 from infra.storage import upload_key
 from infra.tokens import Identity
@@ -82,7 +83,8 @@ class Body:
 async def store(request: Request) -> tuple[db.Row, bool]:
     """Take the file in a request. Returns its row, and whether its content is new.
 
-    Raises a problem: 400 without a file, 408 when the client stalls, 413 over the limit (unread if the length says so).
+    Raises a problem: 400 without a file, 408 when the client stalls, 413 over the limit (unread if the length says so)
+    or over the caller's quota.
     """
     limit = services(request).settings.upload_limit
     media = request.headers.get("content-type", "")
@@ -96,13 +98,22 @@ async def store(request: Request) -> tuple[db.Row, bool]:
     if not await body.pull():
         raise multipart.missing()
     stored = await _put(request, body, form or Raw(request))
-    identity: Identity = request.state.identity
-    return await transact(request, _register, stored, identity.name, request.state.traceparent)
+    try:
+        return await transact(request, _register, stored, request.state.identity, request.state.traceparent)
+    except OverQuotaError as error:
+        await transact(request, blobs.discard, [stored.object_key])
+        raise over_quota(error) from None
 
 
 def too_large(limit: int) -> Problem:
     """The file has more bytes than are taken."""
     return Problem(413, "too_large", f"A file is limited to {limit} bytes.", limit=limit)
+
+
+def over_quota(error: OverQuotaError) -> Problem:
+    """The caller may not keep so much."""
+    detail = f"You may keep {error.limit} bytes of uploads; this would be more. Delete what you no longer need."
+    return Problem(413, "storage_quota_exceeded", detail, limit=error.limit)
 
 
 async def _put(request: Request, body: Body, label: Label) -> StoredObject:
@@ -127,8 +138,10 @@ async def _place() -> AsyncIterator[None]:
         PLACES.release()
 
 
-def _register(connection: Connection, stored: StoredObject, created_by: str, traceparent: str) -> tuple[db.Row, bool]:
-    created = files.add(connection, stored, created_by, traceparent)
+def _register(connection: Connection, stored: StoredObject, who: Identity, traceparent: str) -> tuple[db.Row, bool]:
+    created = files.add(connection, stored, who.name, traceparent)
+    if created:
+        allowance.check(connection, who)
     row = files.get(connection, stored.sha256)
     assert row is not None  # this transaction holds it
     return row, created

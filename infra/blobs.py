@@ -21,6 +21,11 @@ def add(connection: Connection, objects: Sequence[tuple[str, str, int, str]]) ->
     db.run(connection, "blobs.erase_unnamed_objects", object_key=columns["object_key"])
 
 
+def discard(connection: Connection, object_keys: Sequence[str]) -> None:
+    """Have objects removed that were stored and never counted."""
+    db.run(connection, "blobs.erase_unnamed_objects", object_key=list(object_keys))
+
+
 def let_go(connection: Connection, hashes: Iterable[str]) -> None:
     """Erase those of the blobs that nothing names any more."""
     unique = sorted(set(hashes))

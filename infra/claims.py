@@ -127,6 +127,11 @@ def release(connection: Connection, held: Claim) -> str | None:
     return "queued"
 
 
+def forsake(connection: Connection, worker: str) -> int:
+    """Let the claims of a worker that is known to be dead expire now. Returns how many it still had."""
+    return db.run(connection, "claims.forsake", worker=worker)
+
+
 def rescue(connection: Connection, batch: int) -> dict[str, int]:
     """Take expired claims away from consumers that went silent. Returns how many reached which state."""
     reached: dict[str, int] = {}

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import db, files
+from infra import allowance, db, files
 from infra.ids import new_id
 from infra.steps import StoredObject
+from infra.tokens import Identity
 
 #: An upload that gets nothing for so long is let go.
 PATIENCE_SECONDS = 24 * 3600.0
@@ -24,10 +25,11 @@ def piece_key(upload_id: UUID) -> str:
     return f"pieces/{upload_id}/{new_id()}"
 
 
-def begin(connection: Connection, name: str, content_type: str, created_by: str, size: int) -> UUID:
-    """Begin an upload of `size` bytes, at least one. Returns its id."""
+def begin(connection: Connection, name: str, content_type: str, who: Identity, size: int) -> UUID:
+    """Begin an upload of `size` bytes, at least one. Returns its id. Raises OverQuotaError."""
+    allowance.check(connection, who, size)
     upload_id = new_id()
-    terms = {"name": name, "content_type": content_type, "created_by": created_by, "size": size}
+    terms = {"name": name, "content_type": content_type, "created_by": who.name, "size": size}
     db.run(connection, "resumable.begin", id=upload_id, seconds=PATIENCE_SECONDS, **terms)
     return upload_id
 

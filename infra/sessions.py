@@ -9,8 +9,8 @@ import secrets
 
 from sqlalchemy import Connection
 
-from infra import db
-from infra.tokens import Identity, Role
+from infra import db, tokens
+from infra.tokens import Identity
 
 LONGEST_SECONDS = 12 * 3600.0
 
@@ -32,9 +32,7 @@ def begin(connection: Connection, token: str) -> str | None:
 def find(connection: Connection, secret: str) -> Identity | None:
     """The caller whose session this is."""
     row = db.row(connection, "sessions.find", id_sha256=_digest(secret))
-    if row is None:
-        return None
-    return Identity(row["name"], frozenset(Role(role) for role in row["roles"]), row["live_jobs"])
+    return tokens.identity(row) if row is not None else None
 
 
 def end(connection: Connection, secret: str) -> None:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     fetch_seconds: float = Field(14 * 24 * 3600, gt=0, le=60 * 24 * 3600, description="Of a fetch task's lease.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one consumer process runs at a time.")
     device: str = Field("cpu", pattern=r"^(cpu|mps|cuda(:[0-9]{1,3})?)$", description="What networks run on.")
+    device_locks: Path | None = Field(
+        None, description="Folder of the files that say who uses a device, one for all processes of a host."
+    )
     lease_seconds: float = Field(30, ge=1, description="A claim not renewed for so long is given to another consumer.")
     beat_seconds: float = Field(2, gt=0, description="How often claims are renewed and cancels are seen.")
     grace_seconds: float = Field(20, ge=0, description="After SIGTERM: how long running jobs may finish.")
@@ -61,6 +64,11 @@ class Settings(BaseSettings):
     event_days: float = Field(90, gt=0, description="Events are kept for so long, or until they have gone out.")
     webhook_private: bool = Field(False, description="Let webhooks go to private and loopback addresses.")
     retention_seconds: float = Field(90 * 24 * 3600, ge=0, description="Finished jobs are kept so long; 0 for ever.")
+    retention_kinds: dict[str, float] = Field(
+        default_factory=dict, description='JSON: the same for single kinds, as {"analyze.sleep": 86400}; 0 for ever.'
+    )
+    file_seconds: float = Field(0, ge=0, description="Uploads that no job reads are kept so long; 0 for ever.")
+    storage_limit: int = Field(0, ge=0, description="Bytes in the store; above, the oldest results go. 0: no limit.")
     export_seconds: float = Field(30 * 24 * 3600, ge=0, description="Exports are kept so long; 0: like other jobs.")
     orphan_seconds: float = Field(24 * 3600, ge=60, description="Objects that no row names are removed after this age.")
     scratch: Path | None = Field(None, description="Folder for work files; the system's temporary folder by default.")

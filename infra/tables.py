@@ -76,6 +76,7 @@ files = Table(
     Column("created_by", Text, nullable=False),
     _created(),
     Index("files_newest", "created_at", "sha256"),
+    Index("files_by_maker", "created_by"),
 )
 
 file_names = Table(
@@ -440,6 +441,8 @@ tokens = Table(
     _moment("expires_at"),
     _moment("revoked_at"),
     Column("live_jobs", Integer),
+    Column("storage_bytes", BigInteger),
     CheckConstraint("live_jobs > 0", name="live_jobs"),
+    CheckConstraint("storage_bytes > 0", name="storage_bytes"),
     CheckConstraint("roles <@ array['admin','producer','worker','reader'] and cardinality(roles) > 0", name="roles"),
 )

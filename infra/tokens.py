@@ -31,6 +31,8 @@ class Identity:
     roles: frozenset[Role]
     live_jobs: int | None = None
     """How many live jobs the caller may have; None is no limit."""
+    storage_bytes: int | None = None
+    """How many bytes of uploads the caller may keep; None is no limit."""
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role, directly, as an admin, or because every role may read."""
@@ -43,6 +45,7 @@ def create(
     roles: Sequence[Role],
     expires_at: datetime | None = None,
     live_jobs: int | None = None,
+    storage_bytes: int | None = None,
 ) -> str:
     """Make a token, replacing the one of the same name, and return its secret: the only time it is seen."""
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -54,6 +57,7 @@ def create(
         secret_sha256=_digest(secret),
         expires_at=expires_at,
         live_jobs=live_jobs,
+        storage_bytes=storage_bytes,
     )
     return secret
 
@@ -61,9 +65,12 @@ def create(
 def find(connection: Connection, secret: str) -> Identity | None:
     """The caller whose secret this is. The look-up is by hash, so its time tells nothing about the secret."""
     row = db.row(connection, "tokens.find", secret_sha256=_digest(secret))
-    if row is None:
-        return None
-    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"])
+    return identity(row) if row is not None else None
+
+
+def identity(row: db.Row) -> Identity:
+    """The caller that a row describes."""
+    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"], row["storage_bytes"])
 
 
 def revoke(connection: Connection, name: str) -> bool:

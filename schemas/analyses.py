@@ -51,6 +51,9 @@ class VideoAnalysis(Posed):
 
     file: FileReference = Field(description="The video.")
     plots: bool = Field(True, description="Also draw trajectories and likelihoods.")
+    centre_of_mass: bool = Field(
+        False, description="Also write a person's centre of mass; takes a model with the fifteen landmarks of a body."
+    )
 
 
 class LabelVideo(Posed, Drawn, Filmed):

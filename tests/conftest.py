@@ -19,7 +19,7 @@ from infra.stack import Stack
 from infra.tokens import Role
 from tests import forks
 from tests.dots import Dots
-from tests.dots import make as make_dots
+from tests.dots import kept as kept_dots
 from tests.system import Launch, System
 
 TEMPLATE = "reelmill_template"
@@ -127,9 +127,9 @@ def system(environment: dict[str, str], tmp_path: Path) -> Iterator[System]:
 
 
 @pytest.fixture(scope="session")
-def dots(tmp_path_factory: pytest.TempPathFactory) -> Dots:
-    """A tiny DeepLabCut model, two cameras and clips with the truth about them. Learning takes most of a minute."""
-    return make_dots(tmp_path_factory.mktemp("dots"))
+def dots() -> Dots:
+    """A tiny DeepLabCut model, two cameras and clips with the truth about them. Learning takes half a minute, once."""
+    return kept_dots(Path("tests/output/dots"))
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,7 @@ def new_environment(stack: Stack, database_url: str, vhost: str, folder: Path) -
         "REELMILL_AMQP_URL": amqp.render_as_string(hide_password=False),
         "REELMILL_S3_BUCKET": f"test-{uuid.uuid4().hex[:12]}",
         "REELMILL_SCRATCH": str(scratch),
+        "REELMILL_DEVICE_LOCKS": str(scratch),
         "REELMILL_LEASE_SECONDS": "3",
         "REELMILL_BEAT_SECONDS": "0.5",
         "REELMILL_RELAY_TICK_SECONDS": "0.1",

@@ -10,6 +10,7 @@ import io
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ _loaded: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
 _weights: dict[tuple[str, int, str], int] = {}
 
 
+@lru_cache(maxsize=1)
 def engine() -> str:
     """What does the work, with its version. Raises JobError(`engine_unavailable`)."""
     try:

@@ -1,27 +1,17 @@
-"""Videos and pictures as the analyses read them: looked at before they are decoded, decoded as DeepLabCut does it.
-
-Only containers that can carry video are opened, and they can refer to nothing but themselves.
-"""
+"""Videos and pictures as the analyses read them: looked at before they are decoded, decoded as DeepLabCut does it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
-from av import FFmpegError
-from av.stream import Disposition
 from numpy.typing import NDArray
 
+from consumers.media.reel import UNREADABLE, open_reel, packets
 from consumers.outcome import Rejected
 
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vc1,obu,ivf,flv,asf,ogg,mxf,gxf,"
-    "nut,dv,rm,wtv,gif,apng,mjpeg"
-)
 GUESSED_RATE = Fraction(25)
 
 Picture = NDArray[np.uint8]
@@ -90,39 +80,19 @@ def picture(path: Path) -> Picture:
 
 
 def _promise(path: Path) -> tuple[int, Fraction]:
-    guard = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-    try:
-        with av.open(path, mode="r", container_options=guard, metadata_errors="replace") as container:
-            stream = _video_stream(container)
-            rate = Fraction(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
-            header, shown, hidden = stream.frames, 0, 0
-            for packet in container.demux(stream):
-                shown += bool(packet.size) and not packet.is_discard
-                hidden += bool(packet.size) and packet.is_discard
-    except FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise
-        raise _unreadable() from error
+    with open_reel(path) as (container, stream):
+        rate = Fraction(stream.average_rate or stream.guessed_rate or GUESSED_RATE)
+        header, shown, hidden = stream.frames, 0, 0
+        for packet in packets(container, stream):
+            shown += bool(packet.size) and not packet.is_discard
+            hidden += bool(packet.size) and packet.is_discard
     if not shown:
         raise Rejected("no_frames", "The video has no frames.")
     return max(shown, header - hidden), rate
 
 
-def _video_stream(container: Any) -> Any:
-    """The stream to show: cover art and thumbnails are pictures, not video."""
-    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
-    if not streams:
-        raise Rejected("no_video_stream", "The file has no video stream.")
-    return streams[0]
-
-
 def _opened(path: Path) -> cv2.VideoCapture:
     opened = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not opened.isOpened():
-        raise _unreadable()
+        raise Rejected("unreadable_video", UNREADABLE)
     return opened
-
-
-def _unreadable() -> Rejected:
-    return Rejected("unreadable_video", "The file is not a video that can be read, or its index is missing.")

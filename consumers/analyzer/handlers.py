@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 import orjson
 from av import FFmpegError
 
-from consumers.analyzer import charts, drawing, engines, footage, plane, spatial, tables
+from consumers.analyzer import body, charts, drawing, engines, footage, plane, spatial, tables
 from consumers.analyzer.drawing import Pen
 from consumers.analyzer.film import Film
 from consumers.analyzer.plane import Found, Span
@@ -22,6 +23,7 @@ from schemas.models import ModelKind
 P = TypeVar("P", bound=Posed)
 MP4, PNG, JSON = "video/mp4", "image/png", "application/json"
 IN_PLANE = (ModelKind.DLC, ModelKind.TRACKER)
+BODY = "body.csv"
 LABELED, LABELED_3D, LABELED_IMAGE = "labeled.mp4", "labeled_3d.mp4", "labeled.png"
 
 Handler = Callable[[P, AnalysisWorkspace], Done]
@@ -48,16 +50,24 @@ def _media(handler: Handler[P]) -> Handler[P]:
 def video(params: VideoAnalysis, workspace: AnalysisWorkspace) -> Done:
     """The points of a model in every frame: `csv_file`, `h5_file`, `summary_file` and plots, by their SHA-1."""
     model = engines.checked(workspace.model(params.model), *IN_PLANE)
+    if params.centre_of_mass:
+        body.require(engines.points_of(model))
     found = plane.of_video(workspace, params.file, model, params, Span(workspace, 0, 95))
     pcutoff = plane.cutoff(params, model)
     told = _told(params, model) | plane.summary(found.track, pcutoff) | _warnings(found)
-    made = [workspace.store("summary.json", orjson.dumps(told, option=orjson.OPT_INDENT_2), JSON)]
+    pages: list[tuple[str, Path | bytes, str]] = [
+        ("summary.json", orjson.dumps(told, option=orjson.OPT_INDENT_2), JSON)
+    ]
     if params.plots:
         size = (found.footage.width, found.footage.height)
-        made += [
-            workspace.store("trajectories.png", charts.trajectories(found.track, pcutoff, size), PNG),
-            workspace.store("likelihoods.png", charts.likelihoods(found.track, pcutoff), PNG),
+        pages += [
+            ("trajectories.png", charts.trajectories(found.track, pcutoff, size), PNG),
+            ("likelihoods.png", charts.likelihoods(found.track, pcutoff), PNG),
         ]
+    if params.centre_of_mass:
+        body.write(found.track, pcutoff, workspace.scratch / BODY)
+        pages.append((BODY, workspace.scratch / BODY, tables.CSV))
+    made = tables.together(workspace, pages)
     return Done(_files([*found.step.artifacts, *made]) | told, tuple(made))
 
 
@@ -160,9 +170,7 @@ def _colours(model: Model) -> dict[str, list[int]]:
 def _files(artifacts: Any) -> dict[str, str]:
     """By the names that clients of old know: the kind of file, and its SHA-1."""
     names = {"csv": "csv_file", "h5": "h5_file", "json": "summary_file"}
+    named = {"trajectories.png": "trajectories_plot", "likelihoods.png": "likelihoods_plot", BODY: "body_file"}
     made: list[Artifact] = list(artifacts)
-    found = {names[a.name.rpartition(".")[2]]: a.sha1 for a in made if a.name.rpartition(".")[2] in names}
-    plots = {
-        f"{a.name.rpartition('.')[0]}_plot": a.sha1 for a in made if a.name in {"trajectories.png", "likelihoods.png"}
-    }
-    return found | plots
+    told = {a.name: named.get(a.name) or names.get(a.name.rpartition(".")[2]) for a in made}
+    return {name: a.sha1 for a in made if (name := told[a.name]) is not None}

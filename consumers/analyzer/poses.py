@@ -38,12 +38,17 @@ class Track:
 
 def write_csv(track: Track, path: Path) -> None:
     """Write the table with every digit that counts; what was not found is an empty cell."""
-    columns = [(point, coord) for point in track.points for coord in track.coords]
+    write_table(path, track.scorer, track.points, track.coords, track.values)
+
+
+def write_table(path: Path, scorer: str, points: Sequence[str], coords: Sequence[str], values: Values) -> None:
+    """The same for frames x points x any coordinates."""
+    columns = [(point, coord) for point in points for coord in coords]
     with path.open("w", encoding="utf-8", newline="\n") as out:
-        out.write(_line("scorer", [track.scorer] * len(columns)))
+        out.write(_line("scorer", [scorer] * len(columns)))
         out.write(_line("bodyparts", [point for point, _ in columns]))
         out.write(_line("coords", [coord for _, coord in columns]))
-        for number, row in enumerate(track.values.reshape(track.frames, -1).tolist()):
+        for number, row in enumerate(values.reshape(len(values), -1).tolist()):
             out.write(_line(str(number), ["" if cell != cell else repr(cell) for cell in row]))  # noqa: PLR0124 - NaN
 
 
@@ -66,7 +71,8 @@ def write_hdf(track: Track, path: Path) -> bool:
     names = ["scorer", "bodyparts", "coords"]
     columns = pd.MultiIndex.from_product([[track.scorer], track.points, track.coords], names=names)
     frame: Any = pd.DataFrame(track.values.reshape(track.frames, -1), columns=columns)
-    frame.to_hdf(path, key=HDF_KEY, format="table", mode="w")
+    # Without an index for searches in the file: it takes as long as the table, and nobody searches.
+    frame.to_hdf(path, key=HDF_KEY, format="table", mode="w", index=False)
     return True
 
 

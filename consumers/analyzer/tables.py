@@ -1,5 +1,7 @@
 """Tracks as artifacts: the CSV that everything is read back from, and HDF5 beside it."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from consumers.analyzer import poses
@@ -18,10 +20,17 @@ def stored(workspace: AnalysisWorkspace, track: Track, folder: str, stem: str) -
     at.mkdir(exist_ok=True)
     csv, hdf = Path(at, f"{stem}.csv"), Path(at, f"{stem}.h5")
     poses.write_csv(track, csv)
-    made = [workspace.store(f"{folder}{csv.name}", csv, CSV)]
-    if not poses.write_hdf(track, hdf):
-        return made, [NO_HDF]
-    return [*made, workspace.store(f"{folder}{hdf.name}", hdf, HDF)], []
+    made: list[tuple[str, Path | bytes, str]] = [(f"{folder}{csv.name}", csv, CSV)]
+    warnings = [NO_HDF]
+    if poses.write_hdf(track, hdf):
+        made, warnings = [*made, (f"{folder}{hdf.name}", hdf, HDF)], []
+    return together(workspace, made), warnings
+
+
+def together(workspace: AnalysisWorkspace, made: Sequence[tuple[str, Path | bytes, str]]) -> list[Artifact]:
+    """Store several artifacts (name, source, content type) at once: most of the time of each is waiting."""
+    with ThreadPoolExecutor(len(made)) as threads:
+        return list(threads.map(lambda each: workspace.store(*each), made))
 
 
 def loaded(workspace: AnalysisWorkspace, step: Step, stem: str) -> Track:

@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from consumers.outcome import Done, Fail, JobError, Later, Outcome, outcome_of
 from consumers.registry import Work, load
 from consumers.runtime import offspring
+from consumers.runtime.devices import Place
 from consumers.runtime.workspace import StoredWorkspace
 from infra import db, telemetry
 from infra.claims import Claim
@@ -63,6 +64,8 @@ class Boot:
     name: str
     work: Mapping[str, Work]
     parent: int
+    place: Place | int | None = None
+    """On the device that the child works with. In the child it is the open file that keeps the place."""
 
 
 def main(boot: Boot, pipe: Connection) -> None:

@@ -9,13 +9,14 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from multiprocessing.connection import wait
 
 import structlog
 
 from consumers.outcome import Fail
-from consumers.registry import Work
-from consumers.runtime import endings, tally
+from consumers.registry import ON_DEVICES, Work
+from consumers.runtime import devices, endings, tally
 from consumers.runtime.admission import Admission
 from consumers.runtime.child import Boot
 from consumers.runtime.database import Database, DatabaseAway
@@ -48,7 +49,9 @@ class Runtime:
         self._door = Door(settings.amqp_url.get_secret_value(), queue, Admission(work, seat), database)
         self._scratch = Scratch(settings.scratch)
         boot = Boot(settings, name, work, os.getpid())
-        self.slots = [Slot(boot, self._scratch) for _ in range(settings.slots)]
+        on_device = name in ON_DEVICES
+        places = [devices.place(settings, n, worker) if on_device else None for n in range(settings.slots)]
+        self.slots = [Slot(replace(boot, place=place), self._scratch) for place in places]
         self._next_beat = 0.0
         self._turned = time.monotonic()
         self._deadline: float | None = None
@@ -112,11 +115,22 @@ class Runtime:
 
     def _fill(self) -> None:
         """Ask for work while there is room, and begin it."""
+        for slot in self.slots:
+            if slot.place is not None and not slot.place.held and slot.place.take(self._settled):
+                log.info("the device is ours", action="device.taken", device=self._settings.device)
         free = [slot for slot in self.slots if slot.free]
         claim = self._door.serve(len(free))
         if claim is not None:
             free[0].start(claim)
             tally.started(claim)
+
+    def _settled(self, worker: str) -> bool:
+        """Whether a dead worker has no claims any more. Those that are left expire now, and the relay takes them."""
+        try:
+            with self._database.transaction() as connection:
+                return claims.forsake(connection, worker) == 0
+        except DatabaseAway:
+            return False
 
     def _leave(self) -> None:
         if not self._leaving:

@@ -11,6 +11,7 @@ import structlog
 from consumers.outcome import Fail, Later
 from consumers.registry import Work
 from consumers.runtime.child import Boot, Task
+from consumers.runtime.devices import Place
 from consumers.runtime.endings import FENCED, Ending
 from consumers.runtime.scratch import Scratch
 from consumers.runtime.warm import Warm
@@ -43,12 +44,13 @@ class Slot:
         self._child: Warm | None = None
         self._not_before = 0.0
         self.attempt: Attempt | None = None
+        self.place = boot.place if isinstance(boot.place, Place) else None
         self._revive()
 
     @property
     def free(self) -> bool:
         """Whether it can take an attempt now."""
-        return self.idle and self.manned
+        return self.idle and self.manned and (self.place is None or self.place.held)
 
     @property
     def manned(self) -> bool:
@@ -124,6 +126,8 @@ class Slot:
     def close(self) -> None:
         """Kill the child."""
         self._bury()
+        if self.place is not None:
+            self.place.close()
 
     @property
     def _work(self) -> Mapping[str, Work]:

@@ -15,9 +15,9 @@ from av import FFmpegError, VideoFrame
 from av.codec.context import ThreadType
 from av.video.stream import VideoStream
 
+from consumers.media.reel import open_reel, packets
 from consumers.splitter.plan import Plan, Task
 from consumers.splitter.probe import Source
-from consumers.splitter.reel import open_reel, packets
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from consumers.media.reel import open_reel, packets
 from consumers.outcome import Rejected
 from consumers.splitter.look import Look, look_of
-from consumers.splitter.reel import open_reel, packets
 from consumers.splitter.timeline import Timeline
 
 # Streams without a container: whatever timestamps they seem to have are made up from a guessed rate.

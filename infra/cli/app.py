@@ -25,6 +25,7 @@ from infra.cli import (
 )
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
+from infra.cli.cleanup import clean_up
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
 from infra.cli.doctor import console, doctor
@@ -61,6 +62,7 @@ app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
 app.command()(split)
+app.command()(clean_up)
 app.command()(export)
 app.command()(analyze)
 app.command()(console)

@@ -76,6 +76,7 @@ def create(
     role: Annotated[list[str], typer.Option(help="admin, producer, worker or reader; may be repeated.")],
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
     live_jobs: Annotated[int | None, typer.Option(min=1, help="Live jobs that it may have at a time.")] = None,
+    storage_mib: Annotated[int | None, typer.Option(min=1, help="MiB of uploads that it may keep.")] = None,
 ) -> None:
     """Make a token, or replace the one of this name. The secret is printed once, to stdout."""
     from infra import tokens as store
@@ -85,8 +86,9 @@ def create(
     except ValueError as error:
         raise typer.BadParameter(f"{error}; choose from {', '.join(store.Role)}") from None
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    storage_bytes = storage_mib * 1024**2 if storage_mib else None
     with _transaction() as connection:
-        data.print(store.create(connection, name, roles, expires_at, live_jobs), markup=False)
+        data.print(store.create(connection, name, roles, expires_at, live_jobs, storage_bytes), markup=False)
 
 
 @tokens.command("revoke")

@@ -18,7 +18,7 @@ class Clock:
     """Moves that only time, or another job, causes. Each method does a batch, and says whether there may be more."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._retention_seconds = settings.retention_seconds
+        self._terms = retention.terms_of(settings)
         self._export_seconds = settings.export_seconds
         self._engine = engine
         self._round = Round(tuple(KINDS.values()))
@@ -52,8 +52,8 @@ class Clock:
         return self._export_seconds > 0 and await transact(self._engine, exports.expire, self._export_seconds)
 
     async def retire(self) -> bool:
-        """Let go of old jobs."""
-        return self._retention_seconds > 0 and await transact(self._engine, retention.let_go, self._retention_seconds)
+        """Let go of old jobs and uploads, and of what does not fit."""
+        return (await transact(self._engine, retention.let_go, self._terms)).more
 
     async def give_up(self) -> bool:
         """Let go of uploads that nobody goes on with."""

@@ -6,7 +6,7 @@ import time
 import structlog
 from sqlalchemy import Engine
 
-from infra import db
+from infra import db, retention
 from infra.publisher import Publisher
 from infra.relay import gauges
 from infra.relay.clock import Clock
@@ -127,7 +127,7 @@ def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: 
         Duty("expiry", 60, Expiry(settings, engine).retire),
         Duty("losses", max(tick, settings.republish_seconds / 4), Losses(settings, engine, outlet).find),
         Duty("gauges", tick * 10, Gauges(engine).look),
-        Duty("retention", min(60, settings.retention_seconds / 4 or 60), clock.retire),
+        Duty("retention", retention.period(retention.terms_of(settings)), clock.retire),
         Duty("exports", min(60, settings.export_seconds / 4 or 60), clock.expire),
         Duty("uploads", 60, clock.give_up),
         Duty("discard", tick * 10, disposal.discard),

@@ -85,6 +85,9 @@ from job_inputs i join blobs b using (sha256) left join files f using (sha256)
 where i.job_id = :id and i.sha256 = :sha256 and b.object_key is not null
 limit 1
 
+-- name: forsake
+update jobs set lease_until = least(lease_until, now()) where worker = :worker and state = 'running'
+
 -- name: expired
 select id, token, attempt, max_attempts, cancel_requested_at is not null as cancelled
 from jobs where lease_until < now()

@@ -104,7 +104,8 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a process of the product to these servers."""
-        return self.endpoints.environment() | {"REELMILL_HOME": str(self.home)}
+        own = {"REELMILL_HOME": str(self.home), "REELMILL_DEVICE_LOCKS": str(self.home)}
+        return self.endpoints.environment() | own
 
     def rabbitmqctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl` on the broker and return what it prints. Raises StackError with its complaint."""

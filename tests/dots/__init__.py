@@ -3,12 +3,16 @@
 `python -m tests.dots FOLDER` makes all of it in a process of its own: DeepLabCut stays out of the tests' process.
 """
 
+import fcntl
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from tests.dots import rig, scene
 from tests.dots.scene import Array, Clip
 
 FRAMES = 60
+MADE = "made"
 TAIL, EARL = scene.POINTS.index("tail"), scene.POINTS.index("earl")
 #: One thread for the network, which is too small for two; no display, no network.
 QUIET = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
@@ -36,7 +41,8 @@ class Dots:
     @cached_property
     def rig(self) -> Path:
         """The 3-D project."""
-        return rig.make(self.folder / "rig")
+        at = self.folder / "rig"
+        return at if at.exists() else rig.make(at)
 
     @cached_property
     def mono(self) -> Clip:
@@ -70,3 +76,24 @@ def make(folder: Path) -> Dots:
     about = json.loads((folder / "about.json").read_text())
     assert about["loss"] < 0.01, about
     return dots
+
+
+def kept(root: Path) -> Dots:
+    """Made once for these sources and versions, whoever asks first; later runs and other processes find it there."""
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root.resolve() / _digest()
+    with (root / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / MADE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / MADE).touch()
+    return Dots(folder)
+
+
+def _digest() -> str:
+    """Of all that the model depends on."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    versions = "".join(version(name) for name in ("deeplabcut", "torch", "timm", "numpy", "opencv-python-headless"))
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sources) + versions.encode()).hexdigest()[:16]

@@ -107,9 +107,10 @@ def render(
 
 
 def film(path: Path, camera: str, space: Array, seed: int, hidden: Hidden | None = None) -> Clip:
-    """A clip of the body as a camera sees it. `hidden`: the points that are not there, by frame."""
+    """A clip of the body as a camera sees it, written unless it is there. `hidden`: points that are not, by frame."""
     gone = hidden or {}
-    write(path, shots(camera, space, seed, gone))
+    if not path.exists():
+        write(path, shots(camera, space, seed, gone))
     pixels, _ = CAMERAS[camera].see(space)
     visible = np.ones(pixels.shape[:2], bool)
     for number, points in gone.items():
@@ -137,4 +138,21 @@ def write(path: Path, pictures: list[NDArray[np.uint8]], rate: int = RATE) -> Pa
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def looped(path: Path, clip: Path, times: int) -> Path:
+    """A clip again and again: its packets, with later times. Nothing is encoded."""
+    with av.open(path, mode="w") as out:
+        shown = None
+        shift = 0
+        for _ in range(times):
+            with av.open(clip) as source:
+                stream = source.streams.video[0]
+                shown = shown or out.add_stream_from_template(stream)
+                for packet in source.demux(stream):
+                    if packet.pts is not None and packet.dts is not None:
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, shown
+                        out.mux(packet)
+                shift += int(stream.duration or 0)
     return path

@@ -48,7 +48,7 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
         assert time.monotonic() < deadline, what
 
 
-@pytest.mark.row("X-09")
+@pytest.mark.row("X-09", "S1-23")
 def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine, storage: Storage) -> None:
     named = stored(b"named")
     with database.begin() as connection:

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra import claims, jobs, retention, steps, submission
+from infra.retention import Terms
 from infra.steps import Checkpoint
 from tests.makers import new_command, new_file, stored
 
-TERM = 3600.0
+TERMS = Terms(jobs=3600.0)
 TABLES = ("jobs", "job_inputs", "job_steps", "job_outputs", "job_dependencies", "discards")
 
 
@@ -44,7 +45,7 @@ class Past:
     def let_go(self) -> None:
         while True:
             with self.engine.begin() as connection:
-                if not retention.let_go(connection, TERM):
+                if not retention.let_go(connection, TERMS).more:
                     return
 
     def count(self, table: str) -> int:

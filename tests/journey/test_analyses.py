@@ -110,6 +110,7 @@ def test_deeplabcut_finds_the_points_where_they_are(system: System, dots: Dots) 
         "batch_size": 8,
         "allow_damaged": False,
         "plots": True,
+        "centre_of_mass": False,
     }
     summary = json.loads(content(system, result["summary_file"]))
     assert summary["mean_likelihood"] == result["mean_likelihood"] == pytest.approx(found[..., 2].mean(), abs=1e-5)
@@ -168,6 +169,42 @@ def test_without_any_parameters_the_tracker_follows_what_stands_out(system: Syst
     assert np.abs(found[:, 0, :2] - truth).max() < 2
 
 
+@pytest.mark.row("S1-20")
+def test_a_centre_of_mass_from_the_landmarks_of_a_body(system: System, tmp_path: Path) -> None:
+    names = ["nose", *(f"{side}_{part}" for part in PARTS for side in ("left", "right"))]
+    levels = [(r, g, b) for r in (30, 130, 230) for g in (30, 130, 230) for b in (30, 130, 230)]
+    colours = dict(zip(names, [c for c in levels if len(set(c)) > 1], strict=False))
+    place = {name: np.array([20 + 38 * (n % 5), 25 + 45 * (n // 5)], float) for n, name in enumerate(names)}
+    pictures = [np.full((144, 192, 3), 90, np.uint8) for _ in range(12)]
+    for k in range(10):  # and in the last two there is nobody
+        for name, (x, y) in place.items():
+            middle = (round((x + k) * 16), round(y * 16))
+            cv2.circle(pictures[k], middle, 7 * 16, colours[name], -1, cv2.LINE_AA, 4)
+    points = [{"name": name, "colour": colours[name], "tolerance": 45, "least_area": 9} for name in names]
+    register(system, name="person", kind="tracker", tracker={"points": points, "pcutoff": 0.1})
+    file = system.upload(scene.write(tmp_path / "person.mp4", pictures).read_bytes(), "person.mp4")
+    asked: dict[str, Any] = {"file": file, "model": "person", "centre_of_mass": True}
+    result = done(system, "analyze.video", **asked)
+    read = pd.read_csv(io.BytesIO(content(system, result["body_file"])), header=[0, 1, 2], index_col=0)
+    assert read.shape == (12, 32)
+    assert read.iloc[10:].isna().all().all(), "nobody is there"
+    found = read.to_numpy(float).reshape(12, 16, 2)
+    at = {name: found[:10, n] for n, name in enumerate([*names, "centre_of_mass"])}
+    truth = 0.081 * at["nose"]
+    truth += 0.497 * (at["left_shoulder"] + at["right_shoulder"] + at["left_hip"] + at["right_hip"]) / 4
+    for side in ("left", "right"):
+        limbs = (("elbow", "wrist", 0.022), ("shoulder", "elbow", 0.028), ("hip", "knee", 0.1))
+        for a, b, mass in (*limbs, ("knee", "ankle", 0.0465), ("ankle", "toe", 0.0145)):
+            truth += mass * (at[f"{side}_{a}"] + at[f"{side}_{b}"]) / 2
+    np.testing.assert_allclose(at["centre_of_mass"], truth, rtol=0, atol=1e-9)
+    assert all(np.abs(at[name] - place[name] - [(k, 0) for k in range(10)]).max() < 1 for name in names)
+    assert failed(system, "analyze.video", **(asked | {"model": "colours"})) == "landmarks_missing"
+    assert system.http.delete("/v1/models/person").status_code == 204
+
+
+PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "toe")
+
+
 @pytest.mark.row("S1-16")
 def test_a_labelled_video_plays_and_shows_the_points(system: System, dots: Dots) -> None:
     clip = dots.pair[0]
@@ -212,7 +249,7 @@ def test_a_single_picture(system: System, dots: Dots) -> None:
 
 
 @pytest.mark.row("S1-18", "S1-19", "S1-27")
-def test_points_in_space_from_two_cameras(system: System, dots: Dots) -> None:
+def test_points_in_space_from_two_cameras(system: System, dots: Dots, tmp_path: Path) -> None:
     one, two = (system.upload(clip.path.read_bytes(), clip.path.name) for clip in dots.pair)
     result = done(system, "analyze.triangulate", file=one, file2=two, model="dots-rig")
     found = table(system, result["csv_file"])
@@ -235,19 +272,14 @@ def test_points_in_space_from_two_cameras(system: System, dots: Dots) -> None:
     assert (codec, pixels, rate, len(frames)) == ("h264", "yuv420p", Fraction(scene.RATE), 20)
     assert all(len(np.unique(frame.reshape(-1, 3), axis=0)) > 100 for frame in frames)
     assert film["csv_file"] == result["csv_file"]
-    short = system.upload(dots_of(dots, 20), "short.mp4")
+    shorter = scene.film(tmp_path / "short.mp4", "camera-2", scene.path_in_space(20, 2.1), 3)
+    short = system.upload(shorter.path.read_bytes(), "short.mp4")
     assert failed(system, "analyze.triangulate", file=one, file2=short, model="colours-rig") == "lengths_differ"
     outside = {"file": one, "file2": two, "model": "dots-rig", "start": 50, "end": 70}
     assert failed(system, "analyze.label_3d", **outside) == "bad_range"
     for change, code in (({"camera": "camera-3"}, "unknown_camera"), ({**order, "camera": "camera-1"}, "same_camera")):
         asked = {"kind": "analyze.triangulate", "params": {"file": one, "file2": two, "model": "dots-rig"} | change}
         assert system.http.post("/v1/jobs", json=asked).json()["code"] == code
-
-
-def dots_of(dots: Dots, frames: int) -> bytes:
-    """A shorter clip of the same world."""
-    clip = scene.film(dots.folder / f"short-{frames}.mp4", "camera-2", scene.path_in_space(frames, 2.1), 3)
-    return clip.path.read_bytes()
 
 
 @pytest.mark.row("S1-10", "X-18")
@@ -355,9 +387,15 @@ def test_models_are_looked_into_before_they_count(system: System, dots: Dots) ->
 
 
 @pytest.mark.row("S1-12", "S1-13", "S1-22", "S1-27", "S1-06")
-def test_one_at_a_time_while_light_jobs_pass_and_nothing_is_done_twice(system: System, dots: Dots) -> None:
-    clips = [long_clip(dots, seed) for seed in range(3)]
+def test_one_at_a_time_while_light_jobs_pass_and_nothing_is_done_twice(
+    system: System, dots: Dots, tmp_path: Path
+) -> None:
+    clips = [long_clip(tmp_path, seed) for seed in range(3)]
     files = [system.upload(clip, "long.mp4") for clip in clips]
+    # Two processes for one device: the first one has it, the other one stands by.
+    until(lambda: TAKEN in system.log("pose"), "the first has the device")
+    system.start("pose.2")
+    until(lambda: "broker.connected" in system.log("pose.2"), "the other one is there")
     other = system.upload(dots.pair[1].path.read_bytes(), "other.mp4")
     jobs = [system.submit("analyze.video", {"file": file, "model": "colours"}) for file in files]
     waiting = system.submit("analyze.triangulate", {"file": files[0], "file2": other, "model": "colours-rig"})
@@ -369,10 +407,11 @@ def test_one_at_a_time_while_light_jobs_pass_and_nothing_is_done_twice(system: S
     assert [system.job(job)["state"] for job in (jobs[2], waiting)] == ["queued", "queued"]
     assert system.http.post(f"/v1/jobs/{waiting}/cancel").status_code == 202
     assert system.http.delete(f"/v1/files/{other}").status_code == 204
-    # The process that does the work is killed in the middle; another one takes over.
+    # The process that does the work is killed in the middle; the other one takes over, and the device with it.
     struck = until(lambda: under_way(system, jobs[:2]), "one of them is under way")
+    assert TAKEN not in system.log("pose.2")
     system.kill("pose")
-    system.start("pose")
+    until(lambda: TAKEN in system.log("pose.2"), "the other one has the device")
     rest = [job for job in jobs if job != struck]
     gone = until(lambda: under_way(system, rest), "another one is under way")
     assert system.http.post(f"/v1/jobs/{gone}/cancel").status_code == 202
@@ -380,13 +419,15 @@ def test_one_at_a_time_while_light_jobs_pass_and_nothing_is_done_twice(system: S
     for job in set(jobs) - {gone}:
         assert system.until_state(job, "succeeded", patience=IMPORTING)["result"]["frames"] == LONG
     assert system.job(struck)["attempt"] == 2
+    assert str(system.job(struck)["worker"]).endswith(f":{system.processes['pose.2'].pid}")
     assert system.http.get(f"/v1/jobs/{gone}/outputs").json()["outputs"] == []
     outputs = system.http.get(f"/v1/jobs/{struck}/outputs").json()["outputs"]
     assert len({output["name"] for output in outputs}) == len(outputs) == 5
     assert never_two(system, [*jobs, waiting])
 
 
-LONG = 4000
+LONG = 2000
+TAKEN = "device.taken"
 
 
 def under_way(system: System, jobs: list[str]) -> str | None:
@@ -395,10 +436,10 @@ def under_way(system: System, jobs: list[str]) -> str | None:
     return next((job for job, view in seen.items() if view["state"] == "running" and view["progress"] > 1), None)
 
 
-def long_clip(dots: Dots, seed: int) -> bytes:
+def long_clip(folder: Path, seed: int) -> bytes:
     """Long enough to be caught in the middle."""
-    shots = scene.shots("camera-1", scene.path_in_space(20, 0.3 + seed), seed, {})
-    return scene.write(dots.folder / f"long-{seed}.mp4", shots * (LONG // 20)).read_bytes()
+    short = scene.film(folder / f"short-{seed}.mp4", "camera-1", scene.path_in_space(20, 0.3 + seed), seed).path
+    return scene.looped(folder / f"long-{seed}.mp4", short, LONG // 20).read_bytes()
 
 
 def never_two(system: System, jobs: list[str]) -> bool:

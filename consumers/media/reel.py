@@ -1,4 +1,4 @@
-"""Opening a video, and the one order in which its packets are read. The scan and the decoder both come through here.
+"""Opening a video, and the one order in which its packets are read. Whoever reads a video comes through here.
 
 Only containers that can carry video are opened, and they can refer to nothing but themselves: a playlist or a
 script that names other files or hosts is no video. Nothing here may decode.
@@ -21,6 +21,7 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vc1,obu,ivf,flv,asf,ogg,mxf,gxf,"
     "nut,dv,rm,wtv,gif,apng,mjpeg"
 )
+UNREADABLE = "The file is not a video that can be read, or its index is missing."
 
 
 @contextmanager
@@ -35,9 +36,7 @@ def open_reel(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise Rejected(
-            "unreadable_video", "The file is not a video that can be read, or its index is missing."
-        ) from error
+        raise Rejected("unreadable_video", UNREADABLE) from error
     with container:
         yield container, _video_stream(container)
 

@@ -1,0 +1,1 @@
+"""Videos as more than one consumer opens and writes them."""
