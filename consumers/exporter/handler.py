@@ -21,7 +21,7 @@ from schemas.linear import LinearModel, Unsafe, decode
 
 FORMAT_VERSION = 1
 SNAPSHOT_DONE, TABLES_DONE = 10.0, 70.0
-BLOCKS_AHEAD = 8
+BLOCKS_AHEAD = 16
 
 
 def handle(params: ExportLabels, workspace: LabelledWorkspace) -> Done:
