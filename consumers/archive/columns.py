@@ -4,7 +4,7 @@ Columns come one after the other there, rows come one after the other here. So e
 disk, and the member is the spools in a row. Memory stays at a block.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,8 @@ import orjson
 from consumers.archive.zipping import of_file
 
 BUFFER = 256 * 1024
+#: Hears how much of something is done, 0 to 1.
+Told = Callable[[float], None]
 
 
 class Spool(Protocol):
@@ -61,12 +63,13 @@ class ColumnSpools:
             self._spools[column].add(self._rows, values)
         self._rows += len(next(iter(block.values())))
 
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self, told: Told) -> Iterator[Any]:
         """The document, as bytes. Ends the writing."""
         head = b"{"
-        for column, spool in self._spools.items():
+        for number, (column, spool) in enumerate(self._spools.items(), 1):
             yield head + orjson.dumps(column) + b":{"
             yield from spool.chunks()
+            told(number / len(self._spools))
             head = b"},"
         yield b"}}"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from consumers.archive.columns import ColumnSpools, Spool, TextSpool
+from consumers.archive.columns import ColumnSpools, Spool, TextSpool, Told
 from consumers.archive.zipping import Member, of_file
 from consumers.exporter.parquet import ParquetFile
 from consumers.exporter.rendering import NumberSpool
@@ -53,7 +53,7 @@ class Lines:
         for row in zip(*columns, strict=True):
             self._file.write(orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE))
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, _: Told) -> Iterator[bytes]:
         """The file. Ends the writing."""
         self._file.close()
         yield from of_file(self._path)
@@ -94,7 +94,7 @@ class Table:
         for writer in self._writers.values():
             writer.add(block)
 
-    def members(self) -> Iterator[Member]:
+    def members(self, told: Told) -> Iterator[Member]:
         """The files of the archive."""
         for wanted, writer in self._writers.items():
-            yield Member(f"{self.name}.{wanted.value}", writer.chunks(), packed=wanted is Format.PARQUET)
+            yield Member(f"{self.name}.{wanted.value}", writer.chunks(told), packed=wanted is Format.PARQUET)

@@ -1,9 +1,12 @@
 """The four tables of an export: what people labelled, what waits for more votes, times, and what the model says."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from consumers.archive.columns import Told
+from consumers.archive.zipping import Member
 from consumers.exporter import copied
 from consumers.exporter.model import Model
 from consumers.exporter.people import People
@@ -13,7 +16,6 @@ from schemas.exports import Format
 
 BLOCK = 16_384
 TEXT_BLOCK = 4096
-Told = Callable[[float], None]
 
 
 class Tables:
@@ -47,6 +49,13 @@ class Tables:
     def all(self) -> tuple[Table, ...]:
         """In the order of the archive."""
         return self.machine, self.human, self.pending, self.timestamps
+
+    def members(self, told: Told) -> Iterator[Member]:
+        """All of them as files of the archive."""
+        total, done = sum(table.rows for table in self.all), 0
+        for table in self.all:
+            yield from table.members(partial(_scaled, told, done, table.rows, max(total, 1)))
+            done += table.rows
 
     def fill(self, model: Model, told: Told) -> None:
         """Write all of them. `told` hears how much of it is done, 0 to 1."""
@@ -109,6 +118,10 @@ class Tables:
             read += sum(len(text) for text in texts)
             told(min(1.0, read / total))
         path.unlink()
+
+
+def _scaled(told: Told, done: int, rows: int, total: int, part: float) -> None:
+    told((done + part * rows) / total)
 
 
 def counts(tables: Tables) -> Iterator[tuple[str, int]]:

@@ -111,7 +111,7 @@ def test_columns_are_what_pandas_writes(tmp_path_factory: pytest.TempPathFactory
     )
     for block in blocks:
         spools.add(dict(zip(names, zip(*block, strict=True), strict=True)))
-    document = json.loads(b"".join(spools.chunks()))
+    document = json.loads(b"".join(spools.chunks(lambda _: None)))
     assert list(document) == names
     for place, name in enumerate(names):
         assert document[name] == {str(n): row[place] for n, row in enumerate(rows)}  # type: ignore[index]
