@@ -1,4 +1,4 @@
-"""What is old enough goes: finished jobs with all that they made and read, and parked messages that are dealt with.
+"""What is old enough goes: finished jobs with all that they made and read, parked messages that are dealt with, keys.
 
 In small batches, so that nobody waits for it. A job's outputs go first, and with them the objects that nothing else
 names; so for a moment an old job may show fewer of them than it made. Events have a term of their own.
@@ -20,7 +20,8 @@ def let_go(connection: Connection, age_seconds: float) -> bool:
     ids = [row["id"] for row in db.rows(connection, "retention.finished", age=age_seconds, batch=JOBS)]
     more = delete(connection, ids)
     parked = db.run(connection, "retention.parked", age=age_seconds, batch=JOBS)
-    return more or parked == JOBS
+    repeats = db.run(connection, "repeats.forget", age=age_seconds, batch=JOBS)
+    return more or JOBS in {parked, repeats}
 
 
 def delete(connection: Connection, ids: Sequence[UUID]) -> bool:

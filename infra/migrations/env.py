@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from infra import annotation_tables, entry_tables, item_tables, labelling_tables, model_tables
+from infra import annotation_tables, entry_tables, item_tables, labelling_tables, model_tables, repeat_tables
 from infra.tables import metadata
 
 TABLES = (
@@ -11,6 +11,7 @@ TABLES = (
     annotation_tables,
     labelling_tables,
     entry_tables,
+    repeat_tables,
 )  # each adds its own to the metadata
 
 context.configure(
