@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import export, jobs, pose, split
+from tests.bench import export, hour, jobs, pose, split
 
 FOLDER = Path("tests/output/bench")
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "export": export.main,
     "pose": pose.main,
     "split": lambda arguments: split.main([str(FOLDER), *arguments]),
+    "hour": lambda arguments: hour.main([str(FOLDER), *arguments]),
 }
 
 
