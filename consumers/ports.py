@@ -111,6 +111,10 @@ class Curation(Workspace, Protocol):
         """
 
 
+class StreamingCuration(Curation, StreamingWorkspace, Protocol):
+    """For archives of datasets."""
+
+
 class AnalysisWorkspace(Workspace, Protocol):
     """What analyses with models may ask for besides."""
 

@@ -3,15 +3,18 @@
 import re
 from uuid import UUID
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway import versions
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.problems import Problem
+from gateway.repeats import repeat_of
 from gateway.services import services, transact
-from infra import builds, datasets, db
+from infra import builds, datasets, db, quotas, repeats
 from infra.annotations import Author
+from infra.repeats import Repeat
 from schemas.datasets import (
     SPLITS,
     ArchiveRequest,
@@ -49,15 +52,25 @@ async def create(request: Request) -> Response:
     if GROUP.fullmatch(group) is None:
         raise Problem(400, "bad_name", "A name has 1 to 100 letters, digits, dots, dashes and underscores.")
     wanted = await read(request, VersionRequest)
-    services(request).pressure.check(Consumer.SPLITTER)
-    version = await make(request, group, wanted)
+    version = await make(request, group, wanted, repeat_of(request, wanted))
     view = await versions.view(request, version)
     return reply(view, 202, {"Location": f"/v1/datasets/{group}/versions/{view.version}", "Retry-After": "1"})
 
 
-async def make(request: Request, group: str, wanted: VersionRequest) -> UUID:
-    """Make a version, and start its build if that is wanted."""
-    version = await transact(request, datasets.create, group, wanted, request.state.identity.name)
+async def make(request: Request, group: str, wanted: VersionRequest, repeat: Repeat | None = None) -> UUID:
+    """Make a version, and start its build if that is wanted. A repeated request gives the version of the first one."""
+    services(request).pressure.check(Consumer.SPLITTER)
+    who = request.state.identity
+
+    def create(connection: Connection) -> UUID:
+        def new() -> str:
+            if wanted.build:
+                quotas.check(connection, who.name, who.live_jobs)
+            return str(datasets.create(connection, group, wanted, who.name))
+
+        return UUID(repeats.once(connection, repeat, new))
+
+    version = await transact(request, create)
     if wanted.build:
         await start(request, version)
     return version
@@ -114,6 +127,7 @@ async def pack(request: Request) -> Response:
     """Make an archive of a version, or of a sample of it: 202. It waits for the build."""
     wanted = await read(request, ArchiveRequest)
     row = await _found(request)
+    await _admitted(request)
     made = await transact(request, builds.pack, row["id"], wanted.format, wanted.sample, _author(request))
     if made is None:
         raise versions.unknown()
@@ -158,8 +172,16 @@ async def delete(request: Request) -> Response:
 
 
 async def _built(request: Request, version_id: UUID) -> Response:
+    await _admitted(request)
     await start(request, version_id)
     return reply(await versions.view(request, version_id), 202, {"Retry-After": "1"})
+
+
+async def _admitted(request: Request) -> None:
+    """Raises a problem when there is no room for more jobs. A build makes as many as it needs, though."""
+    services(request).pressure.check(Consumer.SPLITTER)
+    who = request.state.identity
+    await transact(request, quotas.check, who.name, who.live_jobs)
 
 
 async def _group(request: Request) -> db.Row:

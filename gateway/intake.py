@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from gateway import models
-from gateway.problems import Problem, invalid
+from gateway.problems import Problem, invalid, over_quota
 from gateway.references import sha256_of
 from gateway.services import services
 from infra.ids import new_id
@@ -19,8 +19,6 @@ from infra.tokens import Identity, Role
 from schemas.commands import LONGEST_KEY, Command, Input
 from schemas.jobs import JobRequest
 from schemas.registry import KINDS, Kind
-
-QUOTA_SECONDS = 5
 
 Files = Mapping[str, str]
 """From what a caller calls a file to its SHA-256."""
@@ -82,7 +80,7 @@ async def submit(
 
 async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     """Like `submit`, with the command that was committed. Without a key of its own, the header's counts."""
-    header = _idempotency_key(request)
+    header = idempotency_key(request)
     given = services(request)
     kind, params = check(asked.kind, asked.params)
     admit(request.state.identity, kind, asked.vouched)
@@ -147,8 +145,10 @@ def build(
 
 def refusal(receipt: Receipt) -> Problem | None:
     """The problem of a command that made no job and found none; None for one that did."""
+    if receipt.verdict is Verdict.OVER_QUOTA:
+        return over_quota()
     make = REFUSALS.get(receipt.verdict)
-    return Problem(*make, headers=_later(receipt.verdict)) if make is not None else None
+    return Problem(*make) if make is not None else None
 
 
 REFUSALS = {
@@ -156,16 +156,12 @@ REFUSALS = {
     Verdict.ID_REUSED: (409, "id_reused", "There is a job with this id, and another request made it."),
     Verdict.UNKNOWN_FILE: (404, "unknown_file", "A file of this job is not there, or not any more."),
     Verdict.UNKNOWN_NEED: (404, "unknown_dependency", "A job that this one is to wait for does not exist."),
-    Verdict.OVER_QUOTA: (429, "quota_exceeded", "You have as many live jobs as your token allows."),
 }
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The header of that name. Raises a 400 problem for one that is no key."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         raise Problem(400, "bad_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.")
     return key
-
-
-def _later(verdict: Verdict) -> dict[str, str]:
-    return {"Retry-After": str(QUOTA_SECONDS)} if verdict is Verdict.OVER_QUOTA else {}

@@ -19,7 +19,14 @@ IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "maxLength": 200},
-    "description": "Repeating a request with the same key gives the first job again.",
+    "description": "Repeating a request with the same key gives what the first one made.",
+}
+REPEATABLE = {
+    "/v1/jobs",
+    "/analysis",
+    "/v1/projects/{project_id}/uploads",
+    "/v1/datasets/{group}/versions",
+    "/v1/classifiers/{classifier_id}/exports",
 }
 
 
@@ -88,7 +95,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     names = re.findall(r"{(\w+)(?::\w+)?}", endpoint.path)
     path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
     query = [{"name": n, "in": "query", "schema": {"type": "string"}} for n in endpoint.query]
-    return [*path, *query, *([IDEMPOTENCY] if endpoint.path in {"/v1/jobs", "/analysis"} and endpoint.body else [])]
+    return [*path, *query, *([IDEMPOTENCY] if endpoint.path in REPEATABLE and endpoint.body else [])]
 
 
 def _success(status: int, reply: type[BaseModel] | str | None) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from infra import collections, db, fetch_tasks, files, jobs, storage, uploads
+from infra import collections, db, fetch_tasks, files, jobs, quotas, repeats, storage, uploads
 from infra.outbox import Overloaded
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
+QUOTA_SECONDS = 5
 
 
 class Problem(Exception):
@@ -64,6 +65,12 @@ def unavailable(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+def over_quota() -> Problem:
+    """A 429 for whoever has as many live jobs as his token allows."""
+    detail = "You have as many live jobs as your token allows."
+    return Problem(429, "quota_exceeded", detail, headers={"Retry-After": str(QUOTA_SECONDS)})
+
+
 def _in_use(error: Exception) -> Problem:
     assert isinstance(error, files.InUseError)
     jobs = [str(job) for job in error.jobs]
@@ -88,6 +95,11 @@ TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (HTTPException, _from_http),
     (files.InUseError, _in_use),
     (uploads.Refusal, lambda error: Problem(error.status, error.code, error.detail, **error.extra)),
+    (
+        repeats.KeyReused,
+        lambda _: Problem(422, "idempotency_key_reused", "This Idempotency-Key was used with another request."),
+    ),
+    (quotas.Full, lambda _: over_quota()),
     (jobs.InputsGoneError, lambda _: Problem(409, "inputs_gone", "A file that the job reads is not there any more.")),
     (
         collections.UnknownCollection,

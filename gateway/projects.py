@@ -1,8 +1,8 @@
 """`/v1/projects` and `/v1/uploads`: content goes in, its tasks come out of a job."""
 
 import hashlib
-from typing import Any
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,11 +10,15 @@ from gateway import queries
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.problems import Problem
 from gateway.references import resolve
+from gateway.repeats import repeat_of
 from gateway.services import services, transact
-from infra import db, projects, uploads
+from infra import db, projects, quotas, repeats, uploads
 from infra.annotations import Author
 from infra.ids import new_id
+from infra.repeats import Repeat
+from infra.submission import Receipt
 from infra.uploads import ANNOTATIONS, TASKS, Cut, Wanted
+from schemas.commands import Command
 from schemas.registry import Consumer
 from schemas.uploads import ProjectPage, ProjectRequest, ProjectView, UploadPage, UploadRequest, UploadView
 
@@ -55,10 +59,11 @@ async def upload(request: Request) -> Response:
     asked = await read(request, UploadRequest)
     project = request.path_params["project_id"]
     name = asked.id or str(new_id())
+    repeat = repeat_of(request, asked)
     if asked.file is None and asked.images is None and asked.request_type != ANNOTATIONS:
-        await transact(request, uploads.create, name, project, request.state.identity.name)
+        name = await transact(request, _created, repeat, name, project, request.state.identity.name)
         return reply(await upload_view(request, name), 201, {"Location": f"/v1/uploads/{name}"})
-    await take_on(request, await wanted_of(request, project, name, asked))
+    name = await take_on(request, await wanted_of(request, project, name, asked), repeat=repeat)
     headers = {"Location": f"/v1/uploads/{name}", "Retry-After": "1"}
     return reply(await upload_view(request, name), 202, headers)
 
@@ -111,17 +116,27 @@ async def wanted_of(request: Request, project: str, name: str, asked: UploadRequ
     )
 
 
-async def take_on(request: Request, wanted: Wanted, make_project: bool = False) -> None:
-    """Accept an upload in one transaction, and publish its jobs. `make_project`: if there is none with its id."""
+async def take_on(request: Request, wanted: Wanted, make_project: bool = False, repeat: Repeat | None = None) -> str:
+    """Accept an upload in one transaction, and publish its jobs. `make_project`: if there is none with its id.
+
+    Returns the id of the upload; of a repeated request, that of the first one.
+    """
     services(request).pressure.check(Consumer.SPLITTER)
+    made: list[tuple[Command, Receipt]] = []
 
-    def accept(connection: Any) -> uploads.Accepted:
-        if make_project:
-            projects.put(connection, wanted.project, wanted.project, wanted.author.name)
-        return uploads.accept(connection, wanted)
+    def accept(connection: Connection) -> str:
+        def new() -> str:
+            quotas.check(connection, wanted.author.name, request.state.identity.live_jobs)
+            if make_project:
+                projects.put(connection, wanted.project, wanted.project, wanted.author.name)
+            made[:] = uploads.accept(connection, wanted).jobs
+            return wanted.id
 
-    accepted = await transact(request, accept)
-    services(request).outbox.publish(accepted.jobs)
+        return repeats.once(connection, repeat, new)
+
+    name = await transact(request, accept)
+    services(request).outbox.publish(made)
+    return name
 
 
 async def upload_view(request: Request, upload_id: str) -> UploadView:
@@ -141,6 +156,14 @@ def view_of(row: db.Row) -> UploadView:
     """An upload as callers see it."""
     error = {"error_code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None
     return UploadView.model_validate(dict(row) | {"status": STATUS[row["state"]], "error": error})
+
+
+def _created(connection: Connection, repeat: Repeat | None, name: str, project: str, created_by: str) -> str:
+    def new() -> str:
+        uploads.create(connection, name, project, created_by)
+        return name
+
+    return repeats.once(connection, repeat, new)
 
 
 def _said(asked: UploadRequest) -> bool:

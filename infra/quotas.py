@@ -14,6 +14,18 @@ from infra import db
 BELIEVED_SECONDS = 1.0
 
 
+class Full(Exception):
+    """Whoever asks has as many live jobs as he may have."""
+
+
+def check(connection: Connection, submitter: str, limit: int | None) -> None:
+    """Raises Full when there is no room for another job. What makes several at once may go over by the others."""
+    if limit is None:
+        return
+    if db.rows(connection, "submission.live_of", submitted_by=submitter, most=limit)[0]["jobs"] >= limit:
+        raise Full
+
+
 @dataclass
 class _Count:
     jobs: int

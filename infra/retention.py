@@ -1,4 +1,4 @@
-"""What is old goes: finished jobs with all that they made, uploads that nobody reads, messages that are dealt with.
+"""What is old goes: finished jobs with all that they made, uploads that nobody reads, messages dealt with, keys.
 
 When the store is too full, what jobs have made goes before its time, the oldest first.
 
@@ -62,9 +62,10 @@ def let_go(connection: Connection, terms: Terms) -> Round:
     ids = _finished(connection, terms)
     more = delete(connection, ids)
     parked = db.run(connection, "retention.parked", age=terms.jobs, batch=JOBS) if terms.jobs else 0
+    repeats = db.run(connection, "repeats.forget", age=terms.jobs, batch=JOBS) if terms.jobs else 0
     gone = _files(connection, terms)
     crowd, crowded = _make_room(connection, terms)
-    again = more or crowded or parked == JOBS or gone == FILES
+    again = more or crowded or JOBS in {parked, repeats} or gone == FILES
     return Round(len(ids) + len(crowd), gone, more=again)
 
 

@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from isal import isal_zlib
 
-#: Of isal: at the ratio of zlib's own level 2, several times as fast.
-LEVEL = 1
+#: Of isal: as fast as its others, and the smallest; several times as fast as zlib at that ratio.
+LEVEL = 3
 RAW = -15
 #: An empty last block: blocks that may be followed by others never say that they are the last.
 END = b"\x03\x00"

@@ -5,18 +5,18 @@ moment give the same bytes.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 from stream_zip import ZIP_64, stream_zip
 
-from consumers.archive.deflating import Deflating
+from consumers.archive.deflating import RAW, Deflating
 
 MANIFEST = "manifest.json"
 BLOCK = 1024 * 1024
@@ -26,10 +26,12 @@ MODE = 0o100644
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive. `chunks` is read once, when its turn comes."""
+    """A file of the archive. `chunks` is read once, when its turn comes; bytes, or anything that has a buffer."""
 
     name: str
-    chunks: Iterable[bytes]
+    chunks: Iterable[Any]
+    #: It is as small as it gets: it goes in as it is.
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,25 @@ About = Callable[[Sequence[Entry]], dict[str, Any]]
 def archive(members: Iterable[Member], taken_at: datetime, about: About) -> Generator[bytes, None, None]:
     """The bytes of an archive. Every member is as old as `taken_at`."""
     entries: list[Entry] = []
+    packed = False
 
     def files() -> Iterator[tuple[str, datetime, int, Any, Iterable[bytes]]]:
+        nonlocal packed
         for member in members:
+            packed = member.packed
             yield member.name, taken_at, MODE, ZIP_64, _noted(member, entries)
+        packed = False
         told = about(entries) | {"members": [vars(entry) for entry in entries]}
         document = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         yield MANIFEST, taken_at, MODE, ZIP_64, (document,)
 
     with ThreadPoolExecutor(THREADS, "deflate") as pool:
-        deflating: Any = partial(Deflating, pool, 2 * THREADS)
-        yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=deflating)
+
+        def compressing() -> Any:
+            """For the member that was told last."""
+            return zlib.compressobj(0, wbits=RAW) if packed else Deflating(pool, 2 * THREADS)
+
+        yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=compressing)
 
 
 def of_file(path: Path) -> Iterator[bytes]:
@@ -68,7 +78,7 @@ def of_file(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _noted(member: Member, entries: list[Entry]) -> Iterator[bytes]:
+def _noted(member: Member, entries: list[Entry]) -> Iterator[Any]:
     digest, size = hashlib.sha256(), 0
     for chunk in member.chunks:
         digest.update(chunk)

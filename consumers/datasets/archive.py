@@ -1,29 +1,35 @@
 """`dataset.archive`: a dataset version, or some pictures of it, in one zip archive.
 
-Written as a stream into the work folder, some pictures ahead of the writer; ZIP64 where it grows large. The same
-version gives the same bytes.
+Written while it is uploaded, some pictures ahead of the writer: nothing of it is ever whole in memory or on disk. The
+same version gives the same bytes.
 """
 
 import random
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from consumers.ahead import Ahead
+from consumers.archive.reading import Reading
+from consumers.archive.zipping import Member, archive
 from consumers.datasets import labels
-from consumers.datasets.formats import FORMATS, Member, Picture
+from consumers.datasets.formats import FORMATS, Picture
+from consumers.datasets.formats import Member as File
 from consumers.outcome import Done, JobError, Rejected
-from consumers.ports import Curation
+from consumers.ports import StreamingCuration
 from schemas.datasets import SPLITS, DatasetArchive
 
 AHEAD = 16
+BLOCKS_AHEAD = 8
 ZIP = "application/zip"
-MOMENT = (1980, 1, 1, 0, 0, 0)
+MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
+PACKED = (".jpg", ".jpeg", ".png")
 Row = dict[str, Any]
 
 
-def handle(params: DatasetArchive, workspace: Curation) -> Done:
+def handle(params: DatasetArchive, workspace: StreamingCuration) -> Done:
     """Pack it. Raises Rejected(`version_gone`), and JobError(`not_built`) while a task of it is not built."""
     found = workspace.ask("version")
     rows = workspace.ask("archive_items")
@@ -33,21 +39,17 @@ def handle(params: DatasetArchive, workspace: Curation) -> Done:
         raise JobError("not_built", "A task of the dataset version is not built yet.")
     chosen = rows if params.sample is None else _sample(rows, params.sample)
     name = f"{params.format}.zip" if params.sample is None else f"{params.format}-sample.zip"
-    path = workspace.scratch / name
     writer = _whole if params.sample is None else _flat
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
-        for count, (member, data) in enumerate(writer(params, workspace, found[0], chosen)):
-            info = zipfile.ZipInfo(member, MOMENT)
-            # JPEG is as small as it gets.
-            info.compress_type = zipfile.ZIP_STORED if member.endswith(".jpg") else zipfile.ZIP_DEFLATED
-            archive.writestr(info, data)
-            workspace.progress(min(99.0, 50 * count / len(chosen)))
-    artifact = workspace.store(name, path, ZIP)
-    objects = sum(len(row["objects"]) for row in chosen)
-    return Done({"pictures": len(chosen), "objects": objects, "format": params.format}, (artifact,))
+    counts = {"pictures": len(chosen), "objects": sum(len(row["objects"]) for row in chosen)}
+    about = {"dataset": found[0]["group_name"], "version": found[0]["version"], "format": params.format, **counts}
+    files = writer(params, workspace, found[0], chosen)
+    members = (Member(name, (data,), packed=name.endswith(PACKED)) for name, data in files)
+    with Ahead(archive(members, MOMENT, lambda _: about), BLOCKS_AHEAD) as blocks:
+        artifact = workspace.stream(name, Reading(blocks), ZIP)
+    return Done(counts | {"format": params.format}, (artifact,))
 
 
-def _whole(params: DatasetArchive, workspace: Curation, version: Row, rows: Sequence[Row]) -> Iterator[Member]:
+def _whole(params: DatasetArchive, workspace: StreamingCuration, version: Row, rows: Sequence[Row]) -> Iterator[File]:
     """All members of the format."""
     form = FORMATS[params.format](version["classes"])
     for row, data in _pictures(workspace, rows):
@@ -57,7 +59,7 @@ def _whole(params: DatasetArchive, workspace: Curation, version: Row, rows: Sequ
     yield from form.finish()
 
 
-def _flat(_: DatasetArchive, workspace: Curation, version: Row, rows: Sequence[Row]) -> Iterator[Member]:
+def _flat(_: DatasetArchive, workspace: StreamingCuration, version: Row, rows: Sequence[Row]) -> Iterator[File]:
     """A sample for people to look at: pictures with their label texts, and the names of the classes."""
     for row, data in _pictures(workspace, rows):
         frame = f"{row['augmentation']}_{row['frame']}" if row["augmentation"] else row["frame"]
@@ -67,9 +69,9 @@ def _flat(_: DatasetArchive, workspace: Curation, version: Row, rows: Sequence[R
     yield "classes.txt", "".join(f"{name}\n" for name in version["classes"]).encode()
 
 
-def _pictures(workspace: Curation, rows: Sequence[Row]) -> Iterator[tuple[Row, bytes]]:
+def _pictures(workspace: StreamingCuration, rows: Sequence[Row]) -> Iterator[tuple[Row, bytes]]:
     """Rows with the bytes of their pictures, fetched a few ahead."""
-    waiting = iter(rows)
+    waiting, done = iter(rows), 0
     with ThreadPoolExecutor(8, thread_name_prefix="fetch") as pool:
         fetched = [(row, pool.submit(workspace.kept, row["image"])) for row in islice(waiting, AHEAD)]
         while fetched:
@@ -77,6 +79,8 @@ def _pictures(workspace: Curation, rows: Sequence[Row]) -> Iterator[tuple[Row, b
             data = future.result()
             fetched += [(each, pool.submit(workspace.kept, each["image"])) for each in islice(waiting, 1)]
             yield row, data
+            done += 1
+            workspace.progress(99 * done / len(rows))
 
 
 def _sample(rows: Sequence[Row], most: int) -> list[Row]:

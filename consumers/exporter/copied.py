@@ -22,10 +22,10 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True)
 class Vectors:
-    """Rows of numbers: their ids, and one line of `values` for each."""
+    """Rows of numbers: their ids, and one line of `columns` for each number of a row."""
 
     ids: NDArray[np.int64]
-    values: NDArray[np.float64]
+    columns: NDArray[np.float64]
 
 
 def records(path: Path) -> Iterator[Any]:
@@ -67,7 +67,8 @@ def vectors(path: Path, dimension: int, size: int) -> Iterator[Vectors]:
             heads = (block["fields"] == 2, block["nulls"] == 0, block["type"] == FLOAT8, block["length"] == dimension)
             if not all(head.all() for head in heads):
                 raise Malformed("a row is not an id and a vector")
-            yield Vectors(block["id"].astype(np.int64), block["items"]["value"].astype(np.float64))
+            columns = np.ascontiguousarray(block["items"]["value"].T, np.float64)
+            yield Vectors(block["id"].astype(np.int64), columns)
 
 
 def count(path: Path, dimension: int) -> int:

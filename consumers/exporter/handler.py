@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from consumers.ahead import Ahead
+from consumers.archive.columns import Told
 from consumers.archive.reading import Reading
 from consumers.archive.zipping import Member, archive
 from consumers.exporter import card
@@ -20,8 +21,8 @@ from schemas.exports import ExportLabels
 from schemas.linear import LinearModel, Unsafe, decode
 
 FORMAT_VERSION = 1
-SNAPSHOT_DONE, TABLES_DONE = 10.0, 70.0
-BLOCKS_AHEAD = 8
+SNAPSHOT_DONE, TABLES_DONE, ARCHIVE_DONE = 15.0, 30.0, 99.0
+BLOCKS_AHEAD = 16
 
 
 def handle(params: ExportLabels, workspace: LabelledWorkspace) -> Done:
@@ -33,11 +34,11 @@ def handle(params: ExportLabels, workspace: LabelledWorkspace) -> Done:
     workspace.progress(SNAPSHOT_DONE)
     model = Model(_checked(snapshot))
     tables = Tables(snapshot, People(snapshot.salt, params.identities), workspace.scratch / "tables", params.formats)
-    tables.fill(model, lambda part: workspace.progress(SNAPSHOT_DONE + part * (TABLES_DONE - SNAPSHOT_DONE)))
-    workspace.progress(TABLES_DONE)
+    tables.fill(model, _stage(workspace, SNAPSHOT_DONE, TABLES_DONE))
     about = _about(params, snapshot, tables)
     name = f"data-{params.classifier}.zip"
-    with Ahead(archive(_members(snapshot, model, tables), snapshot.taken_at, lambda _: about), BLOCKS_AHEAD) as blocks:
+    members = _members(snapshot, model, tables, _stage(workspace, TABLES_DONE, ARCHIVE_DONE))
+    with Ahead(archive(members, snapshot.taken_at, lambda _: about), BLOCKS_AHEAD) as blocks:
         artifact = workspace.stream(name, Reading(blocks), "application/zip")
     result = {"archive": name, "size": artifact.size, "sha256": artifact.sha256, "snapshot_at": about["snapshot_at"]}
     return Done(result | about["rows"], (artifact,))
@@ -57,9 +58,13 @@ def _checked(snapshot: Snapshot) -> LinearModel:
     return model
 
 
-def _members(snapshot: Snapshot, model: Model, tables: Tables) -> Iterator[Member]:
-    for table in tables.all:
-        yield from table.members()
+def _stage(workspace: LabelledWorkspace, first: float, last: float) -> Told:
+    """Tell how much of a stage is done as a part of the whole."""
+    return lambda part: workspace.progress(first + part * (last - first))
+
+
+def _members(snapshot: Snapshot, model: Model, tables: Tables, told: Told) -> Iterator[Member]:
+    yield from tables.members(told)
     for name, pickled in model.pickles().items():
         yield Member(name, (pickled,))
     yield Member("model.json", (model.parameters.encoded(),))

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from consumers.archive.columns import Told
 from consumers.archive.zipping import of_file
 
 TYPES = {
@@ -33,7 +34,7 @@ class ParquetFile:
         """Add rows, by column."""
         self._writer.write_batch(pa.RecordBatch.from_pydict(dict(block), self._schema))
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, _: Told) -> Iterator[bytes]:
         """The file. Ends the writing."""
         self._writer.close()
         yield from of_file(self._path)

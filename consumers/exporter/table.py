@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from consumers.archive.columns import ColumnSpools
+from consumers.archive.columns import ColumnSpools, Spool, TextSpool, Told
 from consumers.archive.zipping import Member, of_file
 from consumers.exporter.parquet import ParquetFile
-from consumers.exporter.rendering import Rendering
+from consumers.exporter.rendering import NumberSpool
 from schemas.exports import Format
 
 BUFFER = 1024 * 1024
-RENDERING = Rendering()
 
 
 class Type(StrEnum):
@@ -54,10 +53,22 @@ class Lines:
         for row in zip(*columns, strict=True):
             self._file.write(orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE))
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, _: Told) -> Iterator[bytes]:
         """The file. Ends the writing."""
         self._file.close()
         yield from of_file(self._path)
+
+
+NUMBERS = {Type.INTEGER: np.int64, Type.NUMBER: np.float64}
+
+
+def _spools(columns: Sequence[Column], folder: Path) -> dict[str, Spool]:
+    folder.mkdir()
+    spools: dict[str, Spool] = {}
+    for n, column in enumerate(columns):
+        path = folder / f"{n}.column"
+        spools[column.name] = NumberSpool(path, NUMBERS[column.type]) if column.type in NUMBERS else TextSpool(path)
+    return spools
 
 
 class Table:
@@ -70,8 +81,7 @@ class Table:
         for wanted in formats:
             match wanted:
                 case Format.JSON:
-                    names = [column.name for column in columns]
-                    self._writers[wanted] = ColumnSpools(folder / name, names, RENDERING)
+                    self._writers[wanted] = ColumnSpools(_spools(columns, folder / name))
                 case Format.NDJSON:
                     self._writers[wanted] = Lines(folder / f"{name}.lines")
                 case Format.PARQUET:
@@ -84,7 +94,7 @@ class Table:
         for writer in self._writers.values():
             writer.add(block)
 
-    def members(self) -> Iterator[Member]:
+    def members(self, told: Told) -> Iterator[Member]:
         """The files of the archive."""
         for wanted, writer in self._writers.items():
-            yield Member(f"{self.name}.{wanted.value}", writer.chunks())
+            yield Member(f"{self.name}.{wanted.value}", writer.chunks(told), packed=wanted is Format.PARQUET)

@@ -1,11 +1,12 @@
 """The four tables of an export: what people labelled, what waits for more votes, times, and what the model says."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from consumers.archive.columns import Told
+from consumers.archive.zipping import Member
 from consumers.exporter import copied
 from consumers.exporter.model import Model
 from consumers.exporter.people import People
@@ -15,7 +16,6 @@ from schemas.exports import Format
 
 BLOCK = 16_384
 TEXT_BLOCK = 4096
-Told = Callable[[float], None]
 
 
 class Tables:
@@ -50,45 +50,60 @@ class Tables:
         """In the order of the archive."""
         return self.machine, self.human, self.pending, self.timestamps
 
+    def members(self, told: Told) -> Iterator[Member]:
+        """All of them as files of the archive."""
+        total, done = sum(table.rows for table in self.all), 0
+        for table in self.all:
+            yield from table.members(partial(_scaled, told, done, table.rows, max(total, 1)))
+            done += table.rows
+
     def fill(self, model: Model, told: Told) -> None:
         """Write all of them. `told` hears how much of it is done, 0 to 1."""
-        self._fill_people()
+        self._fill_votes()
         if self._snapshot.features:
             self._predict_vectors(model, told)
         else:
             self._predict_texts(model, told)
 
-    def _fill_people(self) -> None:
+    def _fill_votes(self) -> None:
         parts = self._snapshot.parts
-        for block in copied.blocks(copied.records(parts["human"]), TEXT_BLOCK):
-            self.human.add(self._contents(block) | {"label": [row[3] for row in block]} | self._votes(block))
-        for block in copied.blocks(copied.records(parts["pending"]), TEXT_BLOCK):
-            self.pending.add(self._contents(block) | self._votes(block))
+        for block, contents in self._with_contents("human"):
+            self.human.add(contents | {"label": [row[2] for row in block]} | self._votes(block))
+        for block, contents in self._with_contents("pending"):
+            self.pending.add(contents | self._votes(block))
         for block in copied.blocks(copied.records(parts["timestamps"]), TEXT_BLOCK):
             stamps, people, texts, starts, ends = zip(*block, strict=True)
             names = [self._people.name(person) for person in people]
             times = {"stamp_id": stamps, "user_id": names, "text_id": texts, "start_time": starts, "end_time": ends}
             self.timestamps.add(times)
 
-    def _contents(self, block: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        """The id and the content of rows `[id, text, vector, ...]`."""
-        ids: dict[str, Sequence[Any]] = {"text_id": [row[0] for row in block]}
+    def _with_contents(self, part: str) -> Iterator[tuple[Sequence[Any], dict[str, Any]]]:
+        """Rows `[id, text, label, labels, users]` in blocks, each with the columns of its ids and contents."""
+        blocks = copied.blocks(copied.records(self._snapshot.parts[part]), TEXT_BLOCK)
         if not self._snapshot.features:
-            return ids | {"text_data": [row[1] for row in block]}
-        columns = zip(*(row[2] for row in block), strict=True)
-        return ids | dict(zip(self._names, ([float(v) for v in column] for column in columns), strict=True))
+            for block in blocks:
+                yield block, {"text_id": [row[0] for row in block], "text_data": [row[1] for row in block]}
+            return
+        path = self._snapshot.parts[f"{part}_vectors"]
+        for block, vectors in zip(blocks, copied.vectors(path, len(self._names), TEXT_BLOCK), strict=True):
+            if vectors.ids.tolist() != [row[0] for row in block]:
+                raise copied.Malformed("the vectors are of other rows")
+            yield block, self._columns(vectors)
+
+    def _columns(self, vectors: copied.Vectors) -> dict[str, Any]:
+        return {"text_id": vectors.ids} | dict(zip(self._names, vectors.columns, strict=True))
 
     def _votes(self, block: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        users = [[self._people.name(person) for person in row[5]] for row in block]
-        return {"labels": [row[4] for row in block], "users": users}
+        users = [[self._people.name(person) for person in row[4]] for row in block]
+        return {"labels": [row[3] for row in block], "users": users}
 
     def _predict_vectors(self, model: Model, told: Told) -> None:
         path, dimension = self._snapshot.parts["vectors"], len(self._snapshot.features)
         total = copied.count(path, dimension)
         for block in copied.vectors(path, dimension, BLOCK):
-            labels, confidence = model.predict(block.values)
-            columns: dict[str, Any] = dict(zip(self._names, np.ascontiguousarray(block.values.T), strict=True))
-            self.machine.add({"text_id": block.ids} | columns | {"label": labels, "confidence": confidence})
+            labels, confidence = model.predict(block.columns.T)
+            columns = self._columns(block)
+            self.machine.add(columns | {"label": labels, "confidence": confidence})
             told(self.machine.rows / total)
         path.unlink()
 
@@ -103,6 +118,10 @@ class Tables:
             read += sum(len(text) for text in texts)
             told(min(1.0, read / total))
         path.unlink()
+
+
+def _scaled(told: Told, done: int, rows: int, total: int, part: float) -> None:
+    told((done + part * rows) / total)
 
 
 def counts(tables: Tables) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from schemas.exports import ExportLabels, TrainClassifier
 from schemas.linear import LinearModel
 
 ALWAYS = ("human", "pending", "timestamps")
+VECTORS = ("human_vectors", "pending_vectors")
 
 
 def snapshot(engine: Engine, claim: Claim, wanted: ExportLabels | TrainClassifier, folder: Path) -> Snapshot:
@@ -62,9 +63,9 @@ def _taken(
     project = snapshots.project(connection, name, claim.id, identities)
     parts: tuple[str, ...]
     if classifier is not None:
-        parts = ("vectors" if project["dimension"] else "texts", *ALWAYS)
+        parts = ("vectors", *VECTORS, *ALWAYS) if project["dimension"] else ("texts", *ALWAYS)
     else:
-        parts = ("human",) if project["dimension"] else ("human", "every_text")
+        parts = ("human", "human_vectors") if project["dimension"] else ("human", "every_text")
     return Snapshot(
         project=name,
         features=tuple(project["features"]),

@@ -53,7 +53,7 @@ async def listing(request: Request) -> Response:
 async def label_share(request: Request) -> Response:
     """The labelled share of all datapoints that the caller may see, or of one `?project=`; 0 when there are none."""
     share = await transact(request, labelling.share, await _projects(request))
-    return document({"labelShare": share["label_share"]})
+    return document({"labelShare": share.pop("label_share"), **share})
 
 
 async def next_text(request: Request) -> Response:

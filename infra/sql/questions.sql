@@ -1,7 +1,9 @@
 -- What the handlers of datasets and annotations may ask about the very thing that their job names.
 
 -- name: version
-select v.group_name, v.number, v.request, v.classes from dataset_versions v join jobs j
+select v.group_name, v.request, v.classes,
+    concat_ws('.', v.number / 100, v.number / 10 % 10, v.number % 10) as version
+from dataset_versions v join jobs j
     on v.id = cast(j.params ->> 'version' as uuid)
 where j.id = :id
 

@@ -46,9 +46,16 @@ copy (
     order by id
 ) to stdout (format binary)
 
+-- name: human_vectors
+copy (
+    select id, vector from datapoints
+    where project = current_setting('reelmill.project') and label is not null
+    order by id
+) to stdout (format binary)
+
 -- name: human
 copy (
-    select cast(json_build_array(d.id, d.text, d.vector, d.label, coalesce(v.labels, '{}'), coalesce(v.users, '{}')) as text)
+    select cast(json_build_array(d.id, d.text, d.label, coalesce(v.labels, '{}'), coalesce(v.users, '{}')) as text)
     from datapoints d cross join lateral (
         select array_agg(label order by id) as labels, array_agg(annotator order by id) as users
         from votes where d.votes > 0 and datapoint_id = d.id
@@ -57,9 +64,16 @@ copy (
     order by d.id
 ) to stdout (format binary)
 
+-- name: pending_vectors
+copy (
+    select id, vector from datapoints
+    where project = current_setting('reelmill.project') and label is null and votes > 0
+    order by id
+) to stdout (format binary)
+
 -- name: pending
 copy (
-    select cast(json_build_array(d.id, d.text, d.vector, d.label, coalesce(v.labels, '{}'), coalesce(v.users, '{}')) as text)
+    select cast(json_build_array(d.id, d.text, d.label, coalesce(v.labels, '{}'), coalesce(v.users, '{}')) as text)
     from datapoints d cross join lateral (
         select array_agg(label order by id) as labels, array_agg(annotator order by id) as users
         from votes where datapoint_id = d.id

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -138,6 +139,30 @@ def compare(clip: Path, seconds: int, rounds: int) -> str:
     return "   ".join([*columns, f"peak {peaks[0]:.0f} / {peaks[1]:.0f} MB", f"(start-up, once: {started:.1f} s CPU)"])
 
 
+def scaling(folder: Path, seconds: int, rounds: int) -> str:
+    """One line: two processes on two videos against one after the other."""
+    clips = [clip_of(folder, b_frames, seconds) for b_frames in KINDS.values()]
+    alone, together = [], []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        for clip in clips:
+            ours(clip, _empty(clip))
+        alone.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda clip: ours(clip, _empty(clip)), clips))
+        together.append(time.perf_counter() - begin)
+    ratio = statistics.median(alone) / statistics.median(together)
+    return f"two consumers on two videos: {ratio:.2f} of one, on {os.cpu_count()} cores (each has a start-up in it)"
+
+
+def _empty(clip: Path) -> Path:
+    out = clip.with_suffix(".out")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    return out
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -154,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, b_frames in KINDS.items():
         clip = clip_of(asked.folder, b_frames, asked.seconds)
         print(f"{name:16}   {compare(clip, asked.seconds, asked.rounds)}", flush=True)
+    print(scaling(asked.folder, asked.seconds, asked.rounds), flush=True)
     lengths = (asked.seconds, 3 * asked.seconds)
     peaks = [measured(ours, clip_of(asked.folder, 3, seconds), seconds).megabytes for seconds in lengths]
     print(f"peak memory: {peaks[0]:.0f} MB for {lengths[0]} s, {peaks[1]:.0f} MB for {lengths[1]} s")

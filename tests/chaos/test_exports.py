@@ -3,9 +3,9 @@
 import hashlib
 import os
 import pickle
+import random
 import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from tests.system import System, until
 
 FEATURES = [f"f{n}" for n in range(20)]
 ROWS = 60_000
+#: Twenty show no more than these do, and take minutes: `REELMILL_TEST_KILLS=20`.
+KILLS = int(os.environ.get("REELMILL_TEST_KILLS", "6"))
+SETTINGS = {"REELMILL_LEASE_SECONDS": "2", "REELMILL_SLOTS": "2"}
 MODEL = {"classes": ["a", "b"], "coefficients": [[1.0] * 20], "intercepts": [0.0]}
 
 
 @pytest.fixture(scope="module", name="system")
 def running(shared: System) -> System:
-    shared.start("gateway", "relay", "exporter", REELMILL_LEASE_SECONDS="2")
+    shared.start("gateway", "relay", "exporter", **SETTINGS)
     return shared
 
 
@@ -74,7 +77,7 @@ def test_old_messages_wait_for_the_exporter_and_bad_ones_stop_nobody(system: Sys
     system.stop_one("exporter")
     bad = (b"clf-", b"clf-abc", b"xyz", b"", b"clf-0", b"x" * 10 * 1024 * 1024, bytes(range(256)))
     publish(system, *bad, f"clf-{number}".encode())
-    system.start("exporter", REELMILL_LEASE_SECONDS="2")
+    system.start("exporter", **SETTINGS)
     [view] = until(lambda: exports_of(project, number), "the old message has become a job")
     view = project.until_ended(view["export_id"])
     assert (view["state"], view["status"]) == ("succeeded", 2)
@@ -97,23 +100,46 @@ def _job_with(system: System, state: str) -> str | None:
 
 
 @pytest.mark.row("S4-03", "S4-12")
-def test_killed_at_any_point_it_ends_with_one_archive(system: System, large: Annotations) -> None:
-    number = large.classifier(MODEL)
-    view = large.request(number)
-    for point in (0, 40, 70):
-        job = until(partial(_beyond, system, view["export_id"], point), f"the export is beyond {point}")
-        if job["state"] == "succeeded":
-            break
-        assert large.http.get(view["links"]["self"]).json()["status"] == 1
+def test_killed_at_random_points_every_export_ends_with_one_archive(system: System, large: Annotations) -> None:
+    dice = random.Random(4)
+    struck, exports = 0, []
+    while struck < KILLS:
+        pair = [large.request(large.classifier(MODEL)) for _ in range(2)]
+        exports += pair
+        struck += _strike(system, pair, dice)
+    for view in exports:
+        large.until_ended(view["export_id"])
+    manifests = []
+    for view in exports:
+        ended = large.http.get(view["links"]["self"]).json()
+        assert (ended["state"], ended["status"], ended["progress"]) == ("succeeded", 2, 100), ended
+        manifests.append(large.fetch(ended).manifest())
+        listed = large.http.get(f"/v1/jobs/{view['export_id']}/outputs").json()["outputs"]
+        assert [each["name"] for each in listed] == [f"data-{ended['clfId']}.zip"]
+    assert {told["rows"]["machine"] for told in manifests} == {ROWS * 9 // 10}
+    machine = [told["members"][0] for told in manifests]
+    assert len({(each["size"], each["sha256"]) for each in machine}) == 1
+    assert sum(system.job(view["export_id"])["attempt"] for view in exports) > len(exports)
+
+
+def _strike(system: System, pair: list[dict[str, Any]], dice: random.Random) -> int:
+    """Wait until both run, and then for a while; kill what works. How many of them it has hit."""
+
+    def running() -> bool:
+        states = [system.job(view["export_id"])["state"] for view in pair]
+        return not {"queued", "scheduled"}.intersection(states)
+
+    until(running, "both exports run")
+    for _ in range(dice.randrange(12)):
+        running()
+    hit = [system.job(view["export_id"])["state"] for view in pair].count("running")
+    if dice.random() < 0.8:
+        for child in system.children("exporter"):
+            child.kill()
+    else:
         system.kill("exporter")
-        system.start("exporter", REELMILL_LEASE_SECONDS="2")
-    ended = large.until_ended(view["export_id"])
-    assert (ended["state"], ended["status"]) == ("succeeded", 2)
-    assert system.job(view["export_id"])["attempt"] > 1
-    archive = large.fetch(ended)
-    assert archive.manifest()["rows"]["machine"] == ROWS * 9 // 10
-    listed = large.http.get(f"/v1/jobs/{view['export_id']}/outputs").json()["outputs"]
-    assert [each["name"] for each in listed] == [f"data-{number}.zip"]
+        system.start("exporter", **SETTINGS)
+    return hit
 
 
 def _beyond(system: System, job_id: str, progress: float) -> dict[str, Any] | None:

@@ -16,6 +16,8 @@ from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
 from tests.gallery import Studio, packed, squares
+from tests.journey.test_events import listening
+from tests.journey.test_events import told as told_by
 from tests.system import System, until
 
 
@@ -38,7 +40,7 @@ def reelmill(system: System, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.row("S3-11", "S3-41", "S3-43", "S3-50", "S3-52", "S3-10")
+@pytest.mark.row("S3-11", "S3-14", "S3-41", "S3-43", "S3-50", "S3-52", "S3-10")
 def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp_path: Path) -> None:
     system = studio.system
     file = system.upload(squares(tmp_path / "long.mp4", frames=900), "long.mp4")
@@ -51,6 +53,7 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
 
     def look() -> dict[str, Any]:
         there = studio.tasks(rough)
+        assert all(len(studio.frames(task["id"])) == task["frame_count"] for task in there)
         view = studio.get(f"/v1/uploads/{upload['id']}")
         told.append((view["progress"], view["task_count"], view["status"]))
         assert not there or view["status"] == 1
@@ -91,9 +94,44 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
     progress = [fact["data"]["progress"] for fact in facts if fact["data"].get("progress") is not None]
     assert progress == sorted(progress)
     assert [fact["type"] for fact in facts].count("job.split.video.succeeded") == 1
+    # The stream tells the same, in the same order.
+    with listening(system, job_id=job, last_event_id="0") as heard:
+        next(heard)
+        streamed = [told_by(next(heard)) for _ in facts]
+    assert [(each["type"], each["data"]) for each in streamed] == [(fact["type"], fact["data"]) for fact in facts]
+    _by_force(studio, calm, asked)
 
 
-@pytest.mark.row("S3-23", "S3-36", "S3-42", "S3-44")
+def _by_force(studio: Studio, project: str, asked: dict[str, Any]) -> None:
+    """Cut anew by force, killed on the way: the old tasks are served, whole, until the new ones are, whole."""
+    system = studio.system
+    before = {task["id"] for task in studio.tasks(project)}
+    marked = studio.tasks(project)[3]["id"]
+    studio.say(marked, 2, {"label": "person", "x": 1, "y": 2, "width": 3, "height": 4})
+    again = asked | {"frames_per_task": 90, "force": True}
+    refused = system.http.post(f"/v1/projects/{project}/uploads", json=again)
+    assert (refused.status_code, refused.json()["code"]) == (409, "human_work")
+    upload = system.http.post(f"/v1/projects/{project}/uploads", json=again | {"confirm": True}).json()
+
+    def served() -> set[str]:
+        now = studio.tasks(project)
+        ids = {task["id"] for task in now}
+        assert ids == before or (len(ids) == 10 and not ids & before)
+        assert {task["frame_count"] for task in now} == ({60} if ids == before else {90})
+        return ids
+
+    until(lambda: served() and studio.get(f"/v1/uploads/{upload['id']}")["task_count"] >= 3, "new tasks are cut aside")
+    system.kill("splitter")
+    assert served() == before
+    assert studio.frames(marked)[1]["boxes"][0]["label"] == "person"
+    assert studio.content(studio.frames(marked)[1]["image"])
+    system.start("splitter", REELMILL_SLOTS="2")
+    until(lambda: served() != before, "the new tasks take the place of the old ones")
+    assert studio.get(f"/v1/uploads/{upload['id']}")["served"]
+    assert system.http.get(f"/v1/tasks/{marked}").status_code == 404
+
+
+@pytest.mark.row("S3-23", "S3-36", "S3-42")
 def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studio, tmp_path: Path) -> None:
     system = studio.system
     project = studio.project("poison")
@@ -124,11 +162,6 @@ def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studi
     assert (view["state"], view["is_error"], view["progress"]) == ("failed", True, 83.3)
     assert view["tasks"] == {"complete": 5, "failed": 1, "pending": 0}
     assert [task["state"] for task in view["task_list"]].count("failed") == 1
-    # Nobody waited for it.
-    ended: dict[str, list[str]] = {task["state"]: [] for task in view["task_list"]}
-    for task in view["task_list"]:
-        ended[task["state"]].append(system.job(task["job_id"])["finished_at"])
-    assert max(ended["complete"]) < min(ended["failed"])
     [error] = view["errors"]
     assert error.startswith(f"{tasks[2]['name']}: ")
     here = f"/v1/datasets/poison/versions/{view['version']}"
@@ -145,6 +178,31 @@ def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studi
     assert (tmp_path / f"poison-{view['version']}-yolo.zip").stat().st_size == view["archives"][0]["size"]
     assert reelmill(system, "dataset", "build", "-v", "00000000-0000-7000-8000-000000000000").returncode == 3
     assert view["id"] in reelmill(system, "dataset", "list", "poison", "--json").stdout
+
+
+@pytest.mark.row("S3-44")
+def test_nobody_waits_for_a_slow_task(studio: Studio, tmp_path: Path) -> None:
+    system = studio.system
+    project = studio.project("uneven")
+    for name, blue, frames, each in (("a-slow", 210, 150, 150), ("fast", 220, 20, 1)):
+        file = system.upload(squares(tmp_path / f"{name}.mp4", frames, blue), f"{name}.mp4")
+        studio.upload(project, file=file, rate=10, frames_per_task=each)
+    tasks = studio.tasks(project)
+    for task in tasks:
+        studio.accept(task["id"])
+    made = studio.version(
+        "uneven",
+        projects=[project],
+        split={"percentages": {"training": 100, "validation": 0, "testing": 0}},
+        augmentations=[{"type": name, "percent": 100} for name in ("noise_gaussian", "blur_median", "rotate")],
+        formats=[],
+    )
+    slow = next(task["id"] for task in tasks if task["frame_count"] == 150)
+    job = {task["task_id"]: system.job(task["job_id"]) for task in made["task_list"]}
+    fast = [job[task["id"]] for task in tasks if task["id"] != slow]
+    assert len(fast) == 20
+    assert job[slow]["started_at"] < min(each["finished_at"] for each in fast)
+    assert max(each["finished_at"] for each in fast) < job[slow]["finished_at"]
 
 
 def cvat(*boxes: tuple[int, str, float, float, float, float]) -> bytes:

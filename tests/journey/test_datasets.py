@@ -3,6 +3,8 @@
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,8 +14,12 @@ import httpx
 import numpy as np
 import pytest
 import yaml
+from pycocotools.coco import COCO
 
+from infra import db, tokens
+from infra.tokens import Role
 from tests.gallery import HEIGHT, WIDTH, Studio, squares
+from tests.labelled import client
 from tests.system import System, until
 
 LABELS = [
@@ -88,8 +94,49 @@ def objects_of(text: bytes, width: int, height: int) -> list[tuple[float, float,
     return found
 
 
+def unpacked(folder: Path, members: dict[str, bytes]) -> Path:
+    for name, data in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def training_boxes(root: Path) -> dict[str, list[list[float]]]:
+    """What a training run reads: pictures by `data.yaml`, the label beside each, shares of the picture's real size."""
+    settings = yaml.safe_load((root / "data.yaml").read_text())
+    found = {}
+    for split in ("train", "val", "test"):
+        for picture in sorted((root / settings["path"] / settings[split]).glob("*.jpg")):
+            height, width = cv2.imread(str(picture)).shape[:2]  # type: ignore[union-attr]
+            label = Path(str(picture).replace("/images/", "/labels/")).with_suffix(".txt")
+            rows = [[float(part) for part in line.split()] for line in label.read_text().splitlines()]
+            assert all(int(row[0]) in settings["names"] and all(0 <= part <= 1 for part in row[1:]) for row in rows)
+            found[f"{split}/{picture.stem}"] = [*sorted(rows), [float(width), float(height), 0.0, 0.0, 0.0]]
+    return found
+
+
+def coco_boxes(root: Path) -> dict[str, list[list[float]]]:
+    """The same from the COCO archive, by the field's own reader."""
+    found = {}
+    for split in ("train", "val", "test"):
+        with redirect_stdout(StringIO()):
+            read = COCO(root / "annotations" / f"instances_{split}.json")
+        for image in read.loadImgs(read.getImgIds()):
+            width, height = image["width"], image["height"]
+            assert (root / "images" / split / image["file_name"]).exists()
+            rows = []
+            for each in read.loadAnns(read.getAnnIds(imgIds=image["id"])):
+                x, y, across, down = each["bbox"]
+                assert each["area"] == across * down
+                number = each["category_id"] - 1
+                shares = [(x + across / 2) / width, (y + down / 2) / height, across / width, down / height]
+                rows.append([float(number), *shares])
+            found[f"{split}/{Path(image['file_name']).stem}"] = [*sorted(rows), [float(width), float(height), 0, 0, 0]]
+    return found
+
+
 @pytest.mark.row("S3-22", "S3-24", "S3-25", "S3-26", "S3-27", "S3-36", "S3-37", "S3-39", "S3-48")
-def test_every_archive_has_the_same_pictures_and_boxes(studio: Studio, version: dict[str, Any]) -> None:
+def test_every_archive_has_the_same_pictures_and_boxes(studio: Studio, version: dict[str, Any], tmp_path: Path) -> None:
     assert version["classes"] == CLASSES
     assert version["kind"] == "YOLO"
     assert version["unmatched"] == 5
@@ -100,6 +147,11 @@ def test_every_archive_has_the_same_pictures_and_boxes(studio: Studio, version: 
     settings = yaml.safe_load(yolo["data.yaml"])
     assert settings["names"] == dict(enumerate(CLASSES))
     assert yolo["classes.txt"].decode().splitlines() == CLASSES
+    trained_on = training_boxes(unpacked(tmp_path / "yolo", yolo))
+    annotated = coco_boxes(unpacked(tmp_path / "coco", coco))
+    assert trained_on.keys() == annotated.keys()
+    for name, found in trained_on.items():
+        assert np.allclose(found, annotated[name], rtol=0, atol=1e-6), name
     pictures = 0
     boxes: Counter[int] = Counter()
     for split, folder in (("training", "train"), ("validation", "val"), ("testing", "test")):
@@ -110,6 +162,7 @@ def test_every_archive_has_the_same_pictures_and_boxes(studio: Studio, version: 
         assert len(names) == version["splits"][split]["images"]
         listed = yolo[f"{folder}.txt"].decode().split()
         assert [Path(each).stem for each in listed] == names
+        assert json.loads(yolo["manifest.json"])["pictures"] == version["image_count"]
         for image, name in zip(document["images"], names, strict=True):
             data = yolo[f"images/{folder}/{name}.jpg"]
             assert data == coco[f"images/{folder}/{name}.jpg"] == voc[f"JPEGImages/{name}.jpg"]
@@ -289,3 +342,41 @@ def test_what_makes_no_sense_is_refused(studio: Studio, tasks: list[str], wrong:
     answer = studio.http.post("/v1/datasets/refused/versions", json={"tasks": tasks} | wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
     assert studio.http.get("/v1/datasets/refused").status_code == 404
+
+
+@pytest.mark.row("S3-01", "S3-22")
+def test_a_request_that_comes_again_makes_nothing_new_and_a_full_token_makes_nothing(
+    studio: Studio, tasks: list[str]
+) -> None:
+    project = studio.get(f"/v1/tasks/{tasks[0]}")["project_id"]
+    repeated: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("/v1/datasets/again/versions", {"tasks": tasks[:1], "build": False}),
+        (f"/v1/projects/{project}/uploads", {}),
+    )
+    for path, body in repeated:
+        headers = {"Idempotency-Key": f"once {path}"}
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: studio.http.post(path, json=body, headers=headers), range(4)))  # noqa: B023
+        assert {answer.status_code for answer in answers} <= {201, 202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        other = studio.http.post(path, json=body | {"seed": 99}, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert [each["version"] for each in studio.get("/v1/datasets/again/versions")["versions"]] == ["1.0.0"]
+    engine = db.connect(studio.system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.begin() as connection:
+        secret = tokens.create(connection, "full", [Role.PRODUCER], live_jobs=1)
+    engine.dispose()
+    with client(studio.system, secret) as full:
+        later = {"kind": "probe.echo", "params": {"text": "x"}, "run_at": "2100-01-01T00:00:00Z"}
+        assert full.post("/v1/jobs", json=later).status_code == 202
+        file = studio.system.upload(b"never looked at")
+        refusals: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("/v1/datasets/full/versions", {"tasks": tasks[:1]}),
+            ("/v1/datasets/again/versions/1.0.0/build", {}),
+            ("/v1/datasets/again/versions/1.0.0/archives", {"format": "coco"}),
+            (f"/v1/projects/{project}/uploads", {"file": file, "rate": 1}),
+        )
+        for path, body in refusals:
+            refused = full.post(path, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded"), path
+    assert studio.http.get("/v1/datasets/full").status_code == 404

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.bucket import Bucket
 from tests.gallery import SIDE, Studio, image, packed, place, squares
 from tests.onnx import model
-from tests.system import System
+from tests.system import System, until
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,8 @@ def test_by_force_other_tasks_take_their_place_and_nothing_of_the_old_ones_stays
     studio: Studio, tmp_path: Path
 ) -> None:
     file = studio.system.upload(squares(tmp_path / "run.mp4", blue=90), "run.mp4")
+    bucket = Bucket(studio.system.environment)
+    uploaded = set(bucket.keys())
     project = studio.project()
     asked = {"file": file, "rate": 10, "frames_per_task": 12}
     before = studio.upload(project, **asked)
@@ -125,6 +128,7 @@ def test_by_force_other_tasks_take_their_place_and_nothing_of_the_old_ones_stays
     assert studio.http.get(f"/v1/files/{old}/content").status_code == 404
     assert studio.http.get(f"/v1/files/{task['video']}/content").status_code == 404
     assert studio.http.get(f"/v1/uploads/{forced['id']}").status_code == 404
+    until(lambda: set(bucket.keys()) <= uploaded, "nothing of the project is left in the store")
 
 
 @pytest.mark.row("S3-07", "S3-21")
