@@ -40,6 +40,8 @@ from schemas.collections import (
     ItemView,
     Leaderboard,
     NewItems,
+    OldLeases,
+    Released,
 )
 from schemas.datasets import (
     ArchiveRequest,
@@ -277,6 +279,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ItemPage,
         query=("state", "partition", "dead", *PAGED),
     ),
+    Endpoint("POST", f"{COLLECTION}/release", collections.release, Role.PRODUCER, Released, body=OldLeases),
     Endpoint("POST", f"{COLLECTION}/moves", leases.move, Role.WORKER, MovesView, body=Moves),
     Endpoint("GET", f"{COLLECTION}/items/{{key:path}}", collections.item, Role.READER, ItemView),
     Endpoint("POST", f"{COLLECTION}/leases", leases.acquire, Role.WORKER, LeaseView, body=LeaseRequest),
