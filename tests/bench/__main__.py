@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import export, jobs, pose, split
+from tests.bench import export, jobs, pages, pose, split
 
 FOLDER = Path("tests/output/bench")
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "jobs": jobs.main,
     "export": export.main,
+    "pages": pages.main,
     "pose": pose.main,
     "split": lambda arguments: split.main([str(FOLDER), *arguments]),
 }
