@@ -5,19 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from gateway import classifiers, downloads, intake, names
+from gateway import classifiers, downloads, intake
 from gateway.bodies import LARGEST_PAGE, integer, parsed, read_bytes, reply
 from gateway.problems import Problem
-from gateway.services import in_thread, services, transact
+from gateway.services import services, transact
 from infra import db, exports
 from infra.tokens import Role
 from schemas.exports import ExportLabels, ExportPage, ExportTerms, ExportView, status_of
 from schemas.states import TERMINAL, JobState
-
-#: How long a redirect to the store is good for.
-ADDRESS_SECONDS = 900.0
 
 
 async def create(request: Request) -> Response:
@@ -72,11 +69,7 @@ async def served(request: Request, row: db.Row) -> Response:
     if row["object_key"] is None:
         raise Problem(404, "export_expired", "The archive is not kept any more; ask for a new one.")
     if request.query_params.get("redirect") in {"1", "true"}:
-        saved_as = names.disposition(row["name"])
-        address = services(request).storage.address
-        return RedirectResponse(
-            await in_thread(address, row["object_key"], ADDRESS_SECONDS, saved_as, "application/zip")
-        )
+        return await downloads.redirect(request, row)
     return await downloads.reply(request, row)
 
 

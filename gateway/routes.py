@@ -23,6 +23,7 @@ from gateway import (
     resumable,
     schedules,
     tasks,
+    transfers,
     webhooks,
 )
 from gateway.endpoint import Endpoint
@@ -85,6 +86,7 @@ from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
 from schemas.resumable import ResumableView
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
+from schemas.transfers import Completion, TransferView
 from schemas.uploads import (
     BoxesIn,
     DetectorList,
@@ -184,7 +186,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/files", files.page, Role.READER, FilePage, query=FILTERS),
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
-    Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
+    Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES, query=("redirect",)),
+    Endpoint("POST", "/v1/transfers", transfers.create, Role.PRODUCER, TransferView, 201),
+    Endpoint(
+        "POST",
+        "/v1/transfers/{transfer}/complete",
+        transfers.complete,
+        Role.PRODUCER,
+        FileView,
+        201,
+        body=Completion,
+        also={200: FileView},
+    ),
     Endpoint(
         "POST",
         MODELS,

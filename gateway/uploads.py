@@ -97,7 +97,7 @@ async def store(request: Request) -> tuple[db.Row, bool]:
         raise multipart.missing()
     stored = await _put(request, body, form or Raw(request))
     identity: Identity = request.state.identity
-    return await transact(request, _register, stored, identity.name, request.state.traceparent)
+    return await transact(request, register, stored, identity.name, request.state.traceparent)
 
 
 def too_large(limit: int) -> Problem:
@@ -109,13 +109,14 @@ async def _put(request: Request, body: Body, label: Label) -> StoredObject:
     name = names.file_name(label.name)
     content_type = names.content_type(label.content_type, name)
     put = services(request).storage.put_stream
-    async with _place():
+    async with place():
         stored = await to_thread.run_sync(put, upload_key(), body, content_type, limiter=THREADS)
     return StoredObject(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
 
 
 @asynccontextmanager
-async def _place() -> AsyncIterator[None]:
+async def place() -> AsyncIterator[None]:
+    """One of the places for uploads. Raises a 503 problem when none is free for a while."""
     try:
         with anyio.fail_after(PLACE_SECONDS):
             await PLACES.acquire()
@@ -127,7 +128,8 @@ async def _place() -> AsyncIterator[None]:
         PLACES.release()
 
 
-def _register(connection: Connection, stored: StoredObject, created_by: str, traceparent: str) -> tuple[db.Row, bool]:
+def register(connection: Connection, stored: StoredObject, created_by: str, traceparent: str) -> tuple[db.Row, bool]:
+    """Make an object a file. Returns its row, and whether its content is new."""
     created = files.add(connection, stored, created_by, traceparent)
     row = files.get(connection, stored.sha256)
     assert row is not None  # this transaction holds it

@@ -56,7 +56,8 @@ async def show(request: Request) -> Response:
     found = await transact(request, _look, job_id(request))
     if found is None:
         raise Problem(404, "unknown_analysis", "There is no such analysis of a film.")
-    return rendering.page(request, "analyses/analysis.html", **found)
+    watched = "hx-request" in request.headers  # by somebody who saw it run
+    return rendering.page(request, "analyses/analysis.html", **found, watched=watched)
 
 
 def _look(connection: Connection, wanted: UUID) -> dict[str, Any] | None:

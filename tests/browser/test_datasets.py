@@ -47,8 +47,8 @@ def test_from_a_film_to_an_accepted_task(page: Page, system: System, tmp_path: P
     assert picture is not None
     x, _ = place(0)
     assert abs((drawn["x"] - picture["x"]) / picture["width"] - x / 320) < 0.02  # where the square is
-    page.get_by_label("For datasets").select_option(label="accepted")
-    page.get_by_label("Work", exact=True).select_option(label="completed")
+    page.locator("select[name=status]").select_option(label="accepted")
+    page.locator("select[name=task_status]").select_option(label="completed")
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("status").first).to_contain_text("Changed")
     told += look(page, "task")
@@ -77,7 +77,7 @@ def test_a_dataset_is_made_and_taken_away(page: Page, system: System, tmp_path: 
     page.wait_for_url(re.compile(r"/console/datasets/lane/[0-9.]+"))
     archive = page.locator("a[download]")
     expect(archive).to_be_visible(timeout=60_000)  # without a reload
-    expect(page.get_by_role("row", name="training")).to_be_visible()
+    expect(page.get_by_role("cell", name="training", exact=True).first).to_be_visible()
     expect(page.locator(".framed").first.locator("rect")).to_have_count(1)
     told += look(page, "dataset-version")
     with page.expect_download() as fetched:

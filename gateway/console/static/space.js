@@ -69,6 +69,7 @@ export class Space {
     pen.translate(width / 2, height / 2);
     const corner = (n) => this.flat(...[4, 2, 1].map((bit) => (n & bit ? this.half : -this.half)), size);
     pen.strokeStyle = style.borderTopColor;
+    pen.lineWidth = 1;
     pen.beginPath();
     for (const [from, to] of EDGES) {
       pen.moveTo(...corner(from));

@@ -51,6 +51,7 @@ export class Traces {
     pen.font = "11px system-ui, sans-serif";
     pen.textAlign = "right";
     pen.textBaseline = "middle";
+    pen.lineWidth = 1;
     for (const value of [low, (low + high) / 2, high]) {
       pen.strokeStyle = style.borderTopColor;
       pen.beginPath();
@@ -63,6 +64,7 @@ export class Traces {
     for (const point of this.points) this.line(pen, point, width, down);
     if (likely && this.cut > 0) {
       pen.strokeStyle = style.color;
+      pen.lineWidth = 1;
       pen.setLineDash([4, 4]);
       pen.beginPath();
       pen.moveTo(LEFT, down(this.cut));
