@@ -101,7 +101,9 @@ def test_points_lie_on_the_film_step_by_step(
 
 
 def test_plots_follow_the_film_and_lead_it(page: Page, system: System, analyses: dict[str, str]) -> None:
-    go(page, system, analyses["label"])
+    page.goto(f"{system.url}/console/jobs/{analyses['label']}")
+    page.get_by_role("link", name="Watch it").click()
+    expect(page.locator("[data-ready]")).to_be_visible()
     plot = page.get_by_role("slider", name="Likelihood over time")
     before = plot.evaluate(PIXELS)
     plot.focus()
