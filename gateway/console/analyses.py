@@ -66,7 +66,7 @@ def _look(connection: Connection, wanted: UUID) -> dict[str, Any] | None:
         return None
     outputs = {row["name"]: row for row in steps.outputs(connection, wanted, "", OUTPUTS)}
     model = models.get(connection, job["params"]["model"])
-    inputs = [row for row in browsing.inputs(connection, wanted) if row["there"]]
+    inputs = browsing.inputs(connection, wanted)
     views = _views(inputs, outputs, _folders(job["params"], model, len(inputs)))
     cut = job["params"].get("pcutoff")
     details = model.details if model is not None else {}
@@ -94,6 +94,7 @@ def _views(inputs: Sequence[db.Row], outputs: dict[str, db.Row], folders: Sequen
     views = [
         View(f"{row['name'] or row['param']}", str(_content(row)), _content(outputs.get(f"{folder}{PLANE}")))
         for row, folder in zip(inputs, folders, strict=False)
+        if row["there"]
     ]
     drawn = _content(outputs.get(LABELLED))
     return [*views, View("Labelled film", drawn, _content(outputs.get(PLANE)), True)] if drawn is not None else views

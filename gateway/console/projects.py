@@ -30,11 +30,13 @@ FIELDS = ("file", "rate", "frames_per_task", "request_type", "annotation_version
 
 
 async def listing(request: Request) -> Response:
-    """All projects, and a form for another."""
+    """All projects, and a form for another. A file in the query goes along to the one that is chosen."""
     found = await transact(request, projects.page, request.query_params.get("after", ""), SHOWN + 1)
     rest = found[SHOWN - 1]["id"] if len(found) > SHOWN else None
-    older = "/console/projects?" + urlencode({"after": rest}) if rest else None
-    return rendering.page(request, "projects/listing.html", rows=found[:SHOWN], older=older)
+    file = request.query_params.get("file", "")
+    older = "/console/projects?" + urlencode({"after": rest, "file": file}) if rest else None
+    onward = "?" + urlencode({"file": file}) if file else ""
+    return rendering.page(request, "projects/listing.html", rows=found[:SHOWN], older=older, onward=onward)
 
 
 async def create(request: Request) -> Response:
