@@ -15,6 +15,7 @@ from gateway.queries import place, place_cursor
 from gateway.services import transact
 from infra import collections, db, imports
 from infra.imports import NewItem
+from infra.leasing import expiry
 from infra.leasing.collection import enter
 from schemas.collections import (
     Added,
@@ -28,6 +29,8 @@ from schemas.collections import (
     ItemView,
     Leaderboard,
     NewItems,
+    OldLeases,
+    Released,
 )
 from schemas.items import ItemState
 from schemas.leases import Name
@@ -75,6 +78,14 @@ async def add(request: Request) -> Response:
     asked = await read(request, NewItems)
     items = [NewItem(item.key, item.partition, orjson.dumps(item.attributes).decode()) for item in asked.items]
     return reply(await transact(request, _add, _name(request), items))
+
+
+async def release(request: Request) -> Response:
+    """Give back what leases hold that were taken so long ago, at once and uncharged. Their holders may not know."""
+    asked = await read(request, OldLeases)
+    by = identity(request).name
+    leases, items = await transact(request, expiry.release_older, _name(request), asked.older_than, by)
+    return reply(Released(leases=leases, items=items))
 
 
 async def items(request: Request) -> Response:

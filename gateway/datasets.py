@@ -43,7 +43,7 @@ async def page(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One dataset. `latest` is its newest version that is complete."""
-    return reply(_group_view(await _group(request)))
+    return reply(_group_view(await group_row(request)))
 
 
 async def create(request: Request) -> Response:
@@ -78,7 +78,7 @@ async def make(request: Request, group: str, wanted: VersionRequest, repeat: Rep
 
 async def start(request: Request, version: UUID) -> None:
     """Build what is not built of a version. Raises a 404 problem."""
-    made = await transact(request, builds.build, version, _author(request))
+    made = await transact(request, builds.build, version, author(request))
     if made is None:
         raise versions.unknown()
     services(request).outbox.publish(made)
@@ -86,7 +86,7 @@ async def start(request: Request, version: UUID) -> None:
 
 async def version_page(request: Request) -> Response:
     """Versions of a dataset, newest first."""
-    await _group(request)
+    await group_row(request)
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     before = integer(request, "cursor", 2**30 - 1, 999_999_999) if "cursor" in request.query_params else None
     found = await transact(request, datasets.versions, request.path_params["group"], before, limit + 1)
@@ -96,7 +96,7 @@ async def version_page(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     """One version, whole: how its build goes, what is in it, its archives. `latest` is the newest complete one."""
-    return reply(await versions.of_row(request, await _found(request)))
+    return reply(await versions.of_row(request, await version_row(request)))
 
 
 async def version_by_id(request: Request) -> Response:
@@ -106,7 +106,7 @@ async def version_by_id(request: Request) -> Response:
 
 async def build(request: Request) -> Response:
     """Build a version; of one that has failed, only what is missing. Asking again gives the same jobs: 202."""
-    row = await _found(request)
+    row = await version_row(request)
     return await _built(request, row["id"])
 
 
@@ -118,7 +118,7 @@ async def build_by_id(request: Request) -> Response:
 async def resplit(request: Request) -> Response:
     """Split a version anew. Its pictures stay; its archives go, and are made again when asked for."""
     wanted = await read(request, SplitRequest)
-    row = await _found(request)
+    row = await version_row(request)
     await transact(request, datasets.rebalance, row["id"], wanted)
     return reply(await versions.view(request, row["id"]))
 
@@ -126,9 +126,9 @@ async def resplit(request: Request) -> Response:
 async def pack(request: Request) -> Response:
     """Make an archive of a version, or of a sample of it: 202. It waits for the build."""
     wanted = await read(request, ArchiveRequest)
-    row = await _found(request)
+    row = await version_row(request)
     await _admitted(request)
-    made = await transact(request, builds.pack, row["id"], wanted.format, wanted.sample, _author(request))
+    made = await transact(request, builds.pack, row["id"], wanted.format, wanted.sample, author(request))
     if made is None:
         raise versions.unknown()
     services(request).outbox.publish(made)
@@ -138,7 +138,7 @@ async def pack(request: Request) -> Response:
 
 async def archive(request: Request) -> Response:
     """An archive: a redirect to its content. 409 while it is being made."""
-    row = await _found(request)
+    row = await version_row(request)
     for each in await transact(request, datasets.archives, row["id"]):
         if each["format"] == request.path_params["archive"]:
             if each["sha256"] is None:
@@ -150,7 +150,7 @@ async def archive(request: Request) -> Response:
 
 async def items(request: Request) -> Response:
     """Pictures of a version with split, objects, and links that need no token for `ttl` seconds."""
-    row = await _found(request)
+    row = await version_row(request)
     split = request.query_params.get("split")
     if split is not None and split not in SPLITS:
         raise Problem(400, "invalid_parameter", f"split is one of {', '.join(SPLITS)}.", field="split")
@@ -166,7 +166,7 @@ async def items(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """Delete a version with what only it needs. The last one takes the dataset along."""
-    if not await transact(request, datasets.delete, (await _found(request))["id"]):
+    if not await transact(request, datasets.delete, (await version_row(request))["id"]):
         raise versions.unknown()
     return Response(status_code=204)
 
@@ -184,14 +184,16 @@ async def _admitted(request: Request) -> None:
     await transact(request, quotas.check, who.name, who.live_jobs)
 
 
-async def _group(request: Request) -> db.Row:
+async def group_row(request: Request) -> db.Row:
+    """The dataset in the path. Raises a 404 problem."""
     row = await transact(request, datasets.group, request.path_params["group"])
     if row is None:
         raise Problem(404, "unknown_dataset", "There is no such dataset.")
     return row
 
 
-async def _found(request: Request) -> db.Row:
+async def version_row(request: Request) -> db.Row:
+    """The version in the path. Raises a 404 problem."""
     group, number = request.path_params["group"], request.path_params["version"]
     row = await transact(request, datasets.find, group, number) if VERSION.fullmatch(number) else None
     if row is None:
@@ -219,7 +221,8 @@ def _after(request: Request) -> tuple[UUID, int, str]:
         raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.", field="cursor") from None
 
 
-def _author(request: Request) -> Author:
+def author(request: Request) -> Author:
+    """Whoever asks."""
     return Author(request.state.identity.name, request.state.traceparent)
 
 

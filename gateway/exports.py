@@ -5,19 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from gateway import classifiers, downloads, intake, names
+from gateway import classifiers, downloads, intake
 from gateway.bodies import LARGEST_PAGE, integer, parsed, read_bytes, reply
 from gateway.problems import Problem
-from gateway.services import in_thread, services, transact
+from gateway.services import services, transact
 from infra import db, exports
 from infra.tokens import Role
 from schemas.exports import ExportLabels, ExportPage, ExportTerms, ExportView, status_of
 from schemas.states import TERMINAL, JobState
-
-#: How long a redirect to the store is good for.
-ADDRESS_SECONDS = 900.0
 
 
 async def create(request: Request) -> Response:
@@ -25,8 +22,8 @@ async def create(request: Request) -> Response:
     classifier = await classifiers.asked(request)
     raw = await read_bytes(request, services(request).settings.body_limit)
     terms = parsed(raw, ExportTerms) if raw else ExportTerms()
-    view = await asked_for(request, classifier, terms)
-    return reply(view, 202, {"Location": view.links["self"], "Retry-After": "1"})
+    made = await asked_for(request, classifier, terms)
+    return reply(made, 202, {"Location": made.links["self"], "Retry-After": "1"})
 
 
 async def page(request: Request) -> Response:
@@ -36,12 +33,12 @@ async def page(request: Request) -> Response:
     before = _id(request.query_params["cursor"]) if "cursor" in request.query_params else None
     rows = await transact(request, exports.page, classifier["id"], before, limit + 1)
     rest = str(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return reply(ExportPage(exports=[_view(request, row) for row in rows[:limit]], next=rest))
+    return reply(ExportPage(exports=[view(request, row) for row in rows[:limit]], next=rest))
 
 
 async def get(request: Request) -> Response:
     """One export and how far it is."""
-    return reply(_view(request, await _found(request, _id(request.path_params["export_id"]))))
+    return reply(view(request, await _found(request, _id(request.path_params["export_id"]))))
 
 
 async def content(request: Request) -> Response:
@@ -58,23 +55,21 @@ async def asked_for(request: Request, classifier: db.Row, terms: ExportTerms) ->
     params = ExportLabels(classifier=classifier["id"], **terms.model_dump()).model_dump(mode="json")
     receipt = await intake.submit(request, "export.labels", params, vouched=True)
     assert receipt.job_id is not None
-    return _view(request, await _found(request, receipt.job_id))
+    return view(request, await _found(request, receipt.job_id))
 
 
 async def served(request: Request, row: db.Row) -> Response:
     """An export's archive, or what there is instead of it."""
-    view = _view(request, row)
-    if view.state not in TERMINAL:
-        return reply(view, 202, {"Retry-After": "1"})
-    if view.state is not JobState.SUCCEEDED:
-        why = view.error.message if view.error is not None else "The export was cancelled."
-        raise Problem(409, "export_failed", why, reason=view.error.code if view.error is not None else "cancelled")
+    told = view(request, row)
+    if told.state not in TERMINAL:
+        return reply(told, 202, {"Retry-After": "1"})
+    if told.state is not JobState.SUCCEEDED:
+        why = told.error.message if told.error is not None else "The export was cancelled."
+        raise Problem(409, "export_failed", why, reason=told.error.code if told.error is not None else "cancelled")
     if row["object_key"] is None:
         raise Problem(404, "export_expired", "The archive is not kept any more; ask for a new one.")
     if request.query_params.get("redirect") in {"1", "true"}:
-        told = names.disposition(row["name"])
-        address = services(request).storage.address
-        return RedirectResponse(await in_thread(address, row["object_key"], ADDRESS_SECONDS, told, "application/zip"))
+        return await downloads.redirect(request, row)
     return await downloads.reply(request, row)
 
 
@@ -100,7 +95,8 @@ def _id(text: str) -> UUID:
         raise Problem(404, "unknown_export", "There is no such export.") from None
 
 
-def _view(request: Request, row: db.Row) -> ExportView:
+def view(request: Request, row: db.Row) -> ExportView:
+    """An export as callers see it."""
     here = f"/v1/exports/{row['id']}"
     kept = services(request).settings.export_seconds
     ended = row["finished_at"]

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 async def upload(request: Request) -> Response:
     """Upload a file: the body itself with `?name=`, or the part `file` of a form. 201, or 200 for known content."""
     row, created = await uploads.store(request)
-    return reply(_view(row), 201 if created else 200, {"Location": f"/v1/files/{row['sha256']}"})
+    return reply(view(row), 201 if created else 200, {"Location": f"/v1/files/{row['sha256']}"})
 
 
 async def page(request: Request) -> Response:
@@ -34,12 +34,17 @@ async def page(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """What is known about a file."""
-    return reply(_view(await described(request)))
+    return reply(view(await described(request)))
 
 
 async def content(request: Request) -> Response:
-    """The bytes of a file or of a job's output: ranges, ETag, always as a download."""
+    """The bytes of a file or of a job's output: ranges, ETag, always as a download.
+
+    With `?redirect=1` a 307 to an address at the store, which needs no token for a quarter of an hour.
+    """
     row = await _resolved(request)
+    if request.query_params.get("redirect", "0") not in {"", "0", "false"}:
+        return await downloads.redirect(request, row)
     try:
         return await downloads.reply(request, row)
     except NotThere:
@@ -94,7 +99,8 @@ async def _resolved(request: Request) -> db.Row:
     return await resolve(request, request.path_params["file_id"])
 
 
-def _view(row: Any) -> FileView:
+def view(row: Any) -> FileView:
+    """A file as callers see it."""
     here = f"/v1/files/{row['sha256']}"
     return FileView.model_validate(_named(row) | {"links": {"self": here, "content": f"{here}/content"}})
 

@@ -10,7 +10,6 @@ from gateway.bodies import LARGEST_PAGE, integer, media_type, read, reply, valid
 from gateway.problems import Problem
 from gateway.references import resolve
 from gateway.services import in_thread, services, transact
-from infra import db
 from infra.models import registration, rows
 from infra.models.archive import Unusable
 from infra.models.rows import Registered
@@ -34,35 +33,34 @@ async def create(request: Request) -> Response:
         wanted = validated(body, ModelRequest)
     else:
         wanted = await read(request, ModelRequest)
-    archive = await resolve(request, wanted.file) if wanted.file is not None else None
-    model, created = await _registered(request, wanted, archive)
+    model, created = await registered(request, wanted)
     return reply(_view(model), 201 if created else 200, {"Location": _link(model)})
 
 
 async def page(request: Request) -> Response:
     """Models by name, each at its newest version."""
     limit = integer(request, "limit", SHOWN, LARGEST_PAGE)
-    found = await transact(request, rows.page, request.query_params.get("cursor", ""), limit + 1)
-    rest = found[limit - 1].name if len(found) > limit else None
-    return reply(ModelPage(models=[_view(model) for model in found[:limit]], next=rest))
+    listed = await transact(request, rows.page, request.query_params.get("cursor", ""), limit + 1)
+    rest = listed[limit - 1].name if len(listed) > limit else None
+    return reply(ModelPage(models=[_view(model) for model in listed[:limit]], next=rest))
 
 
 async def get(request: Request) -> Response:
     """A model: `name` is its newest version, `name@2` its second."""
-    return reply(_view(await _found(request)))
+    return reply(_view(await found(request)))
 
 
 async def versions(request: Request) -> Response:
     """All versions of a model, newest first."""
-    found = await transact(request, rows.versions, request.path_params["model"])
-    if not found:
+    all_of_it = await transact(request, rows.versions, request.path_params["model"])
+    if not all_of_it:
         raise await _unknown(request, request.path_params["model"])
-    return reply(ModelVersions(versions=[_view(model) for model in found]))
+    return reply(ModelVersions(versions=[_view(model) for model in all_of_it]))
 
 
 async def delete(request: Request) -> Response:
     """Delete a version. 409 while a live job or a rig needs it; results that it has made stay."""
-    model = await _found(request)
+    model = await found(request)
     if model.name == rows.BUILT_IN:
         raise Problem(409, "built_in", "The built-in model stays.")
     try:
@@ -104,7 +102,9 @@ def _check_cameras(model: Registered, params: dict[str, Any]) -> None:
         raise Problem(400, "same_camera", "The two videos are from different cameras.", cameras=rig)
 
 
-async def _registered(request: Request, wanted: ModelRequest, archive: db.Row | None) -> tuple[Registered, bool]:
+async def registered(request: Request, wanted: ModelRequest) -> tuple[Registered, bool]:
+    """Register a model; its version, and whether it is new. Raises problems."""
+    archive = await resolve(request, wanted.file) if wanted.file is not None else None
     given = services(request)
     by = request.state.identity.name
     try:
@@ -114,7 +114,8 @@ async def _registered(request: Request, wanted: ModelRequest, archive: db.Row | 
         raise Problem(status, error.code, error.message) from None
 
 
-async def _found(request: Request) -> Registered:
+async def found(request: Request) -> Registered:
+    """The model in the path. Raises a 404 problem."""
     reference = request.path_params["model"]
     model = await transact(request, _get, reference)
     if model is None:

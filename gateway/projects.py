@@ -31,7 +31,7 @@ async def create(request: Request) -> Response:
     wanted = await read(request, ProjectRequest)
     project = wanted.id or str(new_id())
     created = await transact(request, projects.put, project, wanted.name, request.state.identity.name)
-    return reply(await _view(request, project), 201 if created else 200, {"Location": f"/v1/projects/{project}"})
+    return reply(await project_view(request, project), 201 if created else 200, {"Location": f"/v1/projects/{project}"})
 
 
 async def page(request: Request) -> Response:
@@ -44,7 +44,7 @@ async def page(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One project."""
-    return reply(await _view(request, request.path_params["project_id"]))
+    return reply(await project_view(request, request.path_params["project_id"]))
 
 
 async def delete(request: Request) -> Response:
@@ -71,7 +71,7 @@ async def upload(request: Request) -> Response:
 async def upload_page(request: Request) -> Response:
     """Uploads of a project, newest first."""
     project = request.path_params["project_id"]
-    await _view(request, project)
+    await project_view(request, project)
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     found = await transact(request, uploads.page, project, queries.after(request), limit + 1)
     rows = found[:limit]
@@ -185,7 +185,8 @@ async def _cut(request: Request, asked: UploadRequest) -> tuple[Cut | None, str 
     return Cut("split.images", params), f"images:{identity}"
 
 
-async def _view(request: Request, project: str) -> ProjectView:
+async def project_view(request: Request, project: str) -> ProjectView:
+    """One project. Raises a 404 problem."""
     row = await transact(request, projects.get, project)
     if row is None:
         raise _unknown_project()

@@ -25,6 +25,7 @@ from gateway import (
     retention,
     schedules,
     tasks,
+    transfers,
     webhooks,
 )
 from gateway.endpoint import Endpoint
@@ -42,6 +43,8 @@ from schemas.collections import (
     ItemView,
     Leaderboard,
     NewItems,
+    OldLeases,
+    Released,
 )
 from schemas.datasets import (
     ArchiveRequest,
@@ -100,6 +103,7 @@ from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelecti
 from schemas.resumable import ResumableView
 from schemas.retention import CleanedUp, CleanUp
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
+from schemas.transfers import Completion, TransferView
 from schemas.uploads import (
     BoxesIn,
     DetectorList,
@@ -206,7 +210,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/files", files.page, Role.READER, FilePage, query=FILTERS),
     Endpoint("GET", FILE, files.get, Role.READER, FileView),
     Endpoint("DELETE", FILE, files.delete, Role.PRODUCER, None, 204, query=("force",)),
-    Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES),
+    Endpoint("GET", f"{FILE}/content", files.content, Role.READER, BYTES, query=("redirect",)),
+    Endpoint("POST", "/v1/transfers", transfers.create, Role.PRODUCER, TransferView, 201),
+    Endpoint(
+        "POST",
+        "/v1/transfers/{transfer}/complete",
+        transfers.complete,
+        Role.PRODUCER,
+        FileView,
+        201,
+        body=Completion,
+        also={200: FileView},
+    ),
     Endpoint(
         "POST",
         MODELS,
@@ -302,6 +317,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ItemPage,
         query=("state", "partition", "dead", *PAGED),
     ),
+    Endpoint("POST", f"{COLLECTION}/release", collections.release, Role.PRODUCER, Released, body=OldLeases),
     Endpoint("POST", f"{COLLECTION}/moves", leases.move, Role.WORKER, MovesView, body=Moves),
     Endpoint("GET", f"{COLLECTION}/items/{{key:path}}", collections.item, Role.READER, ItemView),
     Endpoint("POST", f"{COLLECTION}/leases", leases.acquire, Role.WORKER, LeaseView, body=LeaseRequest, often=True),

@@ -50,7 +50,7 @@ async def page(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """One task."""
-    return reply(await _view(request))
+    return reply(await view(request))
 
 
 async def change(request: Request) -> Response:
@@ -58,7 +58,7 @@ async def change(request: Request) -> Response:
     wanted = await read(request, TaskChange)
     changes = wanted.model_dump(exclude_unset=True)
     await transact(request, annotations.change, _task(request), changes)
-    return reply(await _view(request))
+    return reply(await view(request))
 
 
 async def frames(request: Request) -> Response:
@@ -116,7 +116,8 @@ async def put_detector(request: Request) -> Response:
     return reply(DetectorView(name=name, model=model, settings=wanted.settings))
 
 
-async def _view(request: Request) -> TaskView:
+async def view(request: Request) -> TaskView:
+    """The task in the path. Raises a 404 problem."""
     return TaskView.model_validate(dict(await _found(request)))
 
 

@@ -98,6 +98,14 @@ async def store(request: Request) -> tuple[db.Row, bool]:
     if not await body.pull():
         raise multipart.missing()
     stored = await _put(request, body, form or Raw(request))
+    return await keep(request, stored)
+
+
+async def keep(request: Request, stored: StoredObject) -> tuple[db.Row, bool]:
+    """Make an object the caller's file. Returns its row, and whether its content is new.
+
+    Raises a problem, and drops the object, when it is more than the caller may keep.
+    """
     try:
         return await transact(request, _register, stored, request.state.identity, request.state.traceparent)
     except OverQuotaError as error:
@@ -120,13 +128,14 @@ async def _put(request: Request, body: Body, label: Label) -> StoredObject:
     name = names.file_name(label.name)
     content_type = names.content_type(label.content_type, name)
     put = services(request).storage.put_stream
-    async with _place():
+    async with place():
         stored = await to_thread.run_sync(put, upload_key(), body, content_type, limiter=THREADS)
     return StoredObject(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
 
 
 @asynccontextmanager
-async def _place() -> AsyncIterator[None]:
+async def place() -> AsyncIterator[None]:
+    """One of the places for uploads. Raises a 503 problem when none is free for a while."""
     try:
         with anyio.fail_after(PLACE_SECONDS):
             await PLACES.acquire()

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from infra import db
+from infra.ids import first_of
 
 LOOKS = 50_000
 """So far back a list looks for what has no index."""
 FAILURES = 3000
+CLOCKS = timedelta(minutes=5)
+"""So far the clock of whoever makes ids may be from the database's."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,22 @@ class Chosen:
     kind: str | None = None
     submitted_by: str | None = None
     error_code: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether something without an index of its own is asked for: then a list looks back LOOKS jobs."""
+        return any((self.submitted_by, self.error_code, self.created_after, self.created_before))
 
 
 def jobs(connection: Connection, chosen: Chosen, before: UUID | None, limit: int) -> Sequence[db.Row]:
-    """Jobs, newest first, older than the job `before`."""
-    bounded = chosen.submitted_by is not None or chosen.error_code is not None
+    """Jobs, newest first, older than the job `before`.
+
+    Our ids tell their time, so a list between two times begins where it should. Jobs whose producers chose ids that
+    tell none are left out of lists that have an end.
+    """
+    after, end = chosen.created_after, chosen.created_before
     return db.rows(
         connection,
         "browsing.jobs",
@@ -33,8 +48,12 @@ def jobs(connection: Connection, chosen: Chosen, before: UUID | None, limit: int
         kind=chosen.kind,
         submitted_by=chosen.submitted_by,
         error_code=chosen.error_code,
+        created_after=after,
+        created_before=end,
+        low=first_of(after - CLOCKS) if after is not None else None,
+        high=first_of(end + CLOCKS) if end is not None else None,
         before=before,
-        looks=LOOKS if bounded else limit,
+        looks=LOOKS if chosen.bounded else limit,
         limit=limit,
     )
 

@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7, which order by time of creation, and the trace context that goes with a request."""
 
 import random
+from datetime import datetime
 from uuid import UUID
 
 import uuid_utils
@@ -9,6 +10,11 @@ import uuid_utils
 def new_id() -> UUID:
     """A fresh UUIDv7."""
     return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def first_of(moment: datetime) -> UUID:
+    """The lowest UUIDv7 of a moment; every one that is made later is greater."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 
 def new_traceparent() -> str:

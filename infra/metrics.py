@@ -54,6 +54,11 @@ jobs_oldest_queued_seconds = Gauge("jobs_oldest_queued_seconds", "Age of the job
 jobs_leases_expired_total = Counter("jobs_leases_expired_total", "Claims taken from silent consumers.", ["state"])
 jobs_reconciled_total = Counter("jobs_reconciled_total", "Jobs whose message was lost.", ["consumer"])
 jobs_held = Gauge("jobs_held", "Queued jobs that wait for a limit and not for a consumer.", ["reason"])
+items_state = Gauge("items_state", "Items of the newest collections.", ["collection", "state"])
+item_leases_open = Gauge("item_leases_open", "Leases that still hold items.", ["collection"])
+item_lease_oldest_seconds = Gauge(
+    "item_lease_oldest_seconds", "Age of the lease that has been open longest.", ["collection"]
+)
 events_published_total = Counter("events_published_total", "Events that went out, or that nobody heard.", ["result"])
 webhook_deliveries_total = Counter("webhook_deliveries_total", "Attempts to deliver to webhooks.", ["result"])
 messages_parked = Gauge("messages_parked", "Parked messages that nobody has dealt with, counted up to 10,000.")

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(description="postgresql://user:password@host:port/name")
     amqp_url: SecretStr = Field(description="amqp://user:password@host:port/vhost")
     s3_endpoint: str = Field(description="http(s)://host:port of any S3-compatible store")
+    s3_public_endpoint: str | None = Field(
+        None, description="The same store as callers know it: in addresses for direct transfers. Default: as above."
+    )
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
     s3_bucket: str = Field("reelmill", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.datatypes import Upload
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
@@ -48,6 +49,11 @@ def upload_key() -> str:
     return f"uploads/{new_id()}"
 
 
+def transfer_key(transfer: UUID) -> str:
+    """The key that a caller writes to by himself."""
+    return f"transfers/{transfer}"
+
+
 def output_key(job_id: UUID, token: int, name: str) -> str:
     """The key of an output under one claim. Raises ValueError for a name that is not plain segments."""
     if OUTPUT_NAME.fullmatch(name) is None:
@@ -64,6 +70,11 @@ class Reading:
     def __iter__(self) -> Iterator[bytes]:
         with _translated():
             yield from self._response.stream(CHUNK)
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; empty at the end."""
+        with _translated():
+            return bytes(self._response.read(size))
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +98,8 @@ class Storage:
         self._part_size = settings.part_size
         self._region = settings.s3_region
         self._client = _client(settings, connections, seconds=60, retries=3)
+        # Signs addresses for others, who may know the store by another name than we do. It asks nobody.
+        self._signer = _client(settings, 1, seconds=2, retries=0, endpoint=settings.s3_public_endpoint)
         self._probe = _client(settings, 1, seconds=2, retries=0)
 
     def ensure_bucket(self) -> None:
@@ -134,9 +147,24 @@ class Storage:
         """An address at the store that gives one object to anybody who has it, for so long."""
         told: dict[str, Any] = {"response-content-disposition": disposition, "response-content-type": content_type}
         with _translated():
-            return self._client.presigned_get_object(
+            return self._signer.presigned_get_object(
                 self._bucket, key, expires=timedelta(seconds=seconds), response_headers=told
             )
+
+    def entrance(self, key: str, seconds: float) -> str:
+        """An address at the store where anybody who has it may write one object, for so long."""
+        with _translated():
+            return str(self._signer.presigned_put_object(self._bucket, key, expires=timedelta(seconds=seconds)))
+
+    def size(self, key: str) -> int:
+        """Bytes of an object. Raises NotThere."""
+        with _translated():
+            return int(self._client.stat_object(self._bucket, key).size or 0)
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store. Raises NotThere."""
+        with _translated():
+            self._client.copy_object(self._bucket, to, CopySource(self._bucket, key))
 
     def fetch(self, key: str, path: Path, sha256: str) -> None:
         """Copy an object into a file. Raises Corrupt, and leaves no file, when the bytes are not those of `sha256`."""
@@ -163,7 +191,7 @@ class Storage:
     def link(self, key: str, seconds: int) -> str:
         """An address that gives the object to anybody for so long."""
         with _translated():
-            return str(self._client.presigned_get_object(self._bucket, key, expires=timedelta(seconds=seconds)))
+            return str(self._signer.presigned_get_object(self._bucket, key, expires=timedelta(seconds=seconds)))
 
     def remove(self, keys: Iterable[str]) -> set[str]:
         """Remove objects, a thousand per request; returns the keys of those that the store refused to remove.
@@ -234,8 +262,8 @@ class Storage:
         return hashing.stored(key)
 
 
-def _client(settings: Settings, connections: int, seconds: float, retries: int) -> Minio:
-    address = urlsplit(settings.s3_endpoint)
+def _client(settings: Settings, connections: int, seconds: float, retries: int, endpoint: str | None = None) -> Minio:
+    address = urlsplit(endpoint or settings.s3_endpoint)
     return Minio(
         address.netloc,
         access_key=settings.s3_access_key.get_secret_value(),

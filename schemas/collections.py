@@ -155,3 +155,16 @@ class Leaderboard(BaseModel):
     """Workers, those with the most completed items first."""
 
     workers: list[WorkerScore]
+
+
+class OldLeases(Strict):
+    """Which leases to end: those that were taken so long ago."""
+
+    older_than: float = Field(ge=0, le=10 * 366 * 86400, description="Seconds since they were taken.")
+
+
+class Released(BaseModel):
+    """What was given back. More may be left when `leases` is 500: ask again."""
+
+    leases: int
+    items: int

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import orjson
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.bodies import job_id
-from gateway.console import page, rendering, words
+from gateway.console import analyses, collections, page, rendering, words
 from gateway.names import served_type
 from gateway.problems import Problem
 from gateway.services import transact
@@ -44,7 +45,8 @@ async def show(request: Request) -> Response:
     found = await transact(request, _look, wanted)
     if found is None:
         raise Problem(404, "unknown_job", "There is no such job, or not any more.")
-    return rendering.page(request, "jobs/job.html", **found, curl=_curl(request, found["job"]))
+    job = found["job"]
+    return rendering.page(request, "jobs/job.html", **found, curl=_curl(request, job), place=_place(job))
 
 
 async def cancel(request: Request) -> Response:
@@ -112,6 +114,15 @@ def _attempts(facts: Sequence[db.Row]) -> list[Attempt]:
             if data.get("error_code") and state != JobState.SUCCEEDED:
                 last.error = (data["error_code"], data.get("error_message") or "")
     return attempts
+
+
+def _place(job: db.Row) -> tuple[str, str] | None:
+    """The page that shows what a job of this kind is about, and what to call it."""
+    if job["kind"] in analyses.FILMS:
+        return "Watch it", f"/console/analyses/{job['id']}"
+    if job["kind"] == collections.KIND:
+        return "Its lines", f"/console/collections/{quote(job['params']['collection'], safe='')}/imports/{job['id']}"
+    return ("Exports", f"/console/exports/{job['params']['classifier']}") if job["kind"] == "export.labels" else None
 
 
 def _curl(request: Request, job: db.Row) -> str:

@@ -1,5 +1,6 @@
 """Jobs: the list with its filters in the address, a new one, and one thing done to many."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake
+from gateway import intake, queries
 from gateway.bulk import KIND
 from gateway.console import page, rendering, words
 from gateway.intake import Asked, Terms
@@ -24,7 +25,7 @@ from schemas.registry import KINDS
 from schemas.states import LIVE, JobState
 
 SHOWN = 50
-FILTERS = ("state", "kind", "submitted_by", "error_code")
+FILTERS = ("state", "kind", "submitted_by", "error_code", "created_after", "created_before")
 
 
 async def listing(request: Request) -> Response:
@@ -44,7 +45,7 @@ async def listing(request: Request) -> Response:
         most=overview.COUNTED,
         chosen=chosen,
         kinds=sorted(KINDS),
-        looks=browsing.LOOKS if chosen.submitted_by or chosen.error_code else None,
+        looks=browsing.LOOKS if chosen.bounded else None,
         bulk=_bulk_link(chosen) if not chosen.error_code else {},
     )
 
@@ -120,7 +121,13 @@ def _chosen(request: Request) -> Chosen:
     given = {name: request.query_params.get(name) or None for name in FILTERS}
     if given["state"] is not None and given["state"] not in set(JobState):
         raise Problem(400, "invalid_parameter", f"state is one of {', '.join(JobState)}.", field="state")
-    return Chosen(**given)
+    times = {name: _moment(request, name) for name in ("created_after", "created_before")}
+    return Chosen(given["state"], given["kind"], given["submitted_by"], given["error_code"], **times)
+
+
+def _moment(request: Request, name: str) -> datetime | None:
+    """A time that was filled in; as browsers send them, without a zone, it is UTC."""
+    return queries.moment(request, name) if request.query_params.get(name) else None
 
 
 def _bulk(action: str | None, chosen: dict[str, str | None], ids: list[str]) -> Bulk:
@@ -138,7 +145,8 @@ def _bulk(action: str | None, chosen: dict[str, str | None], ids: list[str]) -> 
 
 def _bulk_link(chosen: Chosen) -> dict[str, str]:
     """For each action that the filter allows, the address of its plan."""
-    named = {name: getattr(chosen, name) for name in FILTERS if getattr(chosen, name)}
+    given = {name: getattr(chosen, name) for name in FILTERS}
+    named = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in given.items() if v}
     states = {BulkAction.CANCEL: LIVE, BulkAction.RETRY: {JobState.FAILED, JobState.CANCELLED}}
     able = [action for action in BulkAction if named and (chosen.state is None or chosen.state in states[action])]
     return {action.value: f"/console/jobs/bulk?{urlencode(named | {'action': action.value})}" for action in able}

@@ -27,10 +27,26 @@ NAVIGATION: tuple[Section, ...] = (
             Place("/console", "Overview", "overview"),
             Place("/console/jobs", "Jobs", "jobs"),
             Place("/console/dead", "Dead letters", "dead"),
+            Place("/console/collections", "Collections", "collections"),
             Place("/console/schedules", "Schedules", "schedules"),
         ),
     ),
-    Section("Media", (Place("/console/files", "Files", "files"),)),
+    Section(
+        "Media",
+        (
+            Place("/console/files", "Files", "files"),
+            Place("/console/analyses", "Analyses", "analyses"),
+            Place("/console/models", "Models", "models"),
+        ),
+    ),
+    Section(
+        "Datasets",
+        (
+            Place("/console/projects", "Projects", "projects"),
+            Place("/console/datasets", "Datasets", "datasets"),
+            Place("/console/exports", "Exports", "exports"),
+        ),
+    ),
     Section(
         "System",
         (
@@ -50,8 +66,21 @@ NAVIGATION: tuple[Section, ...] = (
 )
 
 
+#: Pages that stand elsewhere than below the place that they belong to.
+BELONGS = {
+    "/console/uploads/": "/console/projects",
+    "/console/tasks/": "/console/projects",
+    "/id/": "/console/collections",
+}
+
+
 def here(path: str) -> str:
     """The place that a page belongs to: the longest that its path begins with."""
+    for start, place in BELONGS.items():
+        if path.startswith(start):
+            return place
+    if path == "/":
+        return "/console/collections"
     places = [place.path for section in NAVIGATION for place in section.places]
     within = [place for place in places if path == place or path.startswith(f"{place}/")]
     return max(within, key=len, default="/console")

@@ -38,6 +38,10 @@ NOTICES = {
     "tested": "A test is under way; its delivery shows below.",
     "enabled": "Enabled. It goes on where it stopped.",
     "uploaded": "Uploaded.",
+    "released": "Released. What the old leases held is offered again.",
+    "requested": "Asked for. It shows below, and here is where it can be fetched.",
+    "changed": "Changed.",
+    "started": "Started.",
 }
 
 

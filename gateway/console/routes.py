@@ -2,14 +2,20 @@
 
 from gateway.console import (
     account,
+    analyses,
     assets,
+    collections,
+    datasets,
     dead,
+    exports,
     facts,
     files,
     job,
     jobs,
     kinds,
+    models,
     overview,
+    projects,
     reference,
     schedules,
     webhooks,
@@ -23,6 +29,10 @@ KIND = "/console/kinds/{kind}"
 CAUSE = "/console/dead/{fingerprint}"
 FILE = "/console/files/{file_id}"
 HOOK = "/console/webhooks/{webhook_id}"
+COLLECTION = "/console/collections/{name}"
+MODEL = "/console/models/{model}"
+TASK = "/console/tasks/{task_id}"
+VERSION = "/console/datasets/{group}/{version}"
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/console/assets/{name}", assets.serve, None),
@@ -51,6 +61,35 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/console/files", files.upload, Role.PRODUCER),
     Page("GET", FILE, files.show),
     Page("POST", f"{FILE}/delete", files.delete, Role.PRODUCER),
+    Page("GET", "/console/collections", collections.listing),
+    Page("POST", "/console/collections", collections.put, Role.PRODUCER),
+    Page("GET", COLLECTION, collections.show),
+    Page("GET", f"{COLLECTION}/items", collections.items),
+    Page("POST", f"{COLLECTION}/release", collections.release, Role.PRODUCER),
+    Page("POST", f"{COLLECTION}/imports", collections.bring_in, Role.PRODUCER),
+    Page("GET", f"{COLLECTION}/imports/{{job_id}}", collections.imported),
+    Page("GET", "/console/analyses", analyses.listing),
+    Page("GET", "/console/analyses/{job_id}", analyses.show),
+    Page("GET", "/console/models", models.listing),
+    Page("POST", "/console/models", models.register, Role.PRODUCER),
+    Page("GET", MODEL, models.show),
+    Page("POST", f"{MODEL}/delete", models.delete, Role.PRODUCER),
+    Page("GET", "/console/projects", projects.listing),
+    Page("POST", "/console/projects", projects.create, Role.PRODUCER),
+    Page("GET", "/console/projects/{project_id}", projects.show),
+    Page("POST", "/console/projects/{project_id}", projects.upload, Role.PRODUCER),
+    Page("GET", "/console/uploads/{upload_id}", projects.uploaded),
+    Page("GET", TASK, projects.task),
+    Page("POST", TASK, projects.change, Role.PRODUCER),
+    Page("GET", "/console/datasets", datasets.listing),
+    Page("POST", "/console/datasets", datasets.create, Role.PRODUCER),
+    Page("GET", "/console/datasets/{group}", datasets.show),
+    Page("GET", VERSION, datasets.version),
+    Page("POST", f"{VERSION}/build", datasets.build, Role.PRODUCER),
+    Page("POST", f"{VERSION}/archives", datasets.pack, Role.PRODUCER),
+    Page("GET", "/console/exports", exports.listing),
+    Page("GET", "/console/exports/{classifier}", exports.show),
+    Page("POST", "/console/exports/{classifier}", exports.create, Role.PRODUCER),
     Page("GET", "/console/kinds", kinds.listing),
     Page("POST", f"{KIND}/pause", kinds.pause, Role.ADMIN),
     Page("POST", f"{KIND}/resume", kinds.resume, Role.ADMIN),

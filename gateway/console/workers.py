@@ -1,4 +1,4 @@
-"""Workers: who holds which job, and who has gone silent. As the claims tell it: an idle worker holds none."""
+"""Workers: who holds which job or which items, and who has gone silent; the idle hold neither."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,9 @@ from starlette.responses import Response
 from gateway.console import rendering
 from gateway.services import transact
 from infra import overview
+from infra.leasing import watching
+
+HOLDERS = 200
 
 
 async def listing(request: Request) -> Response:
@@ -22,4 +25,6 @@ def _look(connection: Connection) -> dict[str, Any]:
     lately: Mapping[str, Any] = overview.lately_of_workers(connection)
     known = {row["worker"] for row in busy}
     idle = [row for name, row in sorted(lately.items()) if name not in known]
-    return {"busy": busy, "lately": lately, "idle": idle}
+    holders = watching.holders(connection, HOLDERS + 1)
+    more = len(holders) > HOLDERS
+    return {"busy": busy, "lately": lately, "idle": idle, "holders": holders[:HOLDERS], "more": more}

@@ -17,10 +17,11 @@ FileId = Annotated[str, typer.Argument(help="SHA-256, SHA-1 or an unambiguous pr
 def put(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)],
+    direct: Annotated[bool, typer.Option(help="Straight to the object store, past the gateway.")] = False,
     as_json: Json = False,
 ) -> None:
     """Upload files; prints their ids."""
-    made = [send(client(context), path) for path in paths]
+    made = [send(client(context), path, direct) for path in paths]
     if as_json:
         show(made)
     else:
@@ -70,9 +71,10 @@ def remove(
     talk.print("Deleted.")
 
 
-def send(caller: Client, path: Path) -> dict[str, str]:
-    """Upload one file with a progress bar."""
+def send(caller: Client, path: Path, direct: bool = False) -> dict[str, str]:
+    """Upload one file with a progress bar; `direct`: to the store itself."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bars:
         bar = bars.add_task(path.name, total=path.stat().st_size)
-        return caller.upload(path, seen=lambda count: bars.advance(bar, count))
+        way = caller.transfer if direct else caller.upload
+        return way(path, seen=lambda count: bars.advance(bar, count))

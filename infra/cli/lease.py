@@ -41,6 +41,20 @@ def release(context: typer.Context, lease: Lease, collection: Collection = "segm
     show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/release", json={}))
 
 
+@app.command("release-older")
+def release_older(
+    context: typer.Context,
+    older_than: Annotated[float, typer.Option(min=0, help="Seconds since the lease was taken.")],
+    collection: Collection = "segments",
+) -> None:
+    """Give back what old leases still hold, whoever has them. Their attempts do not count."""
+    at = f"/v1/collections/{quote(collection)}/release"
+    leases = items = 0
+    while (told := client(context).call("POST", at, json={"older_than": older_than}))["leases"]:
+        leases, items = leases + told["leases"], items + told["items"]
+    show({"leases": leases, "items": items})
+
+
 @app.command("submit")
 def submit(
     context: typer.Context,

@@ -1,8 +1,12 @@
-"""Leases that ran out: their items go back, each attempt counted. However many look, each lease ends once."""
+"""Leases that end without their holders: those that ran out, each attempt counted, and old ones that are released.
+
+However many look, each lease ends once.
+"""
 
 from sqlalchemy import Connection
 
 from infra import db
+from infra.collections import UnknownCollection
 from infra.leasing.collection import enter
 
 BATCH = 500
@@ -21,6 +25,23 @@ def sweep(connection: Connection) -> int:
     if still:
         db.rows(connection, "leases.return", collection=collection.id, ids=still, charged=True, mover=MOVER)
     return max(len(still), 1)
+
+
+def release_older(connection: Connection, name: str, seconds: float, by: str) -> tuple[int, int]:
+    """Give back what leases hold that were taken so long ago, uncharged. Returns how many leases and items it was.
+
+    At most BATCH leases at a time. Raises UnknownCollection.
+    """
+    collection = enter(connection, [name]).get(name)
+    if collection is None:
+        raise UnknownCollection
+    ids = [
+        row["id"] for row in db.rows(connection, "watching.older", collection=collection.id, age=seconds, batch=BATCH)
+    ]
+    if not ids:
+        return 0, 0
+    back = db.rows(connection, "leases.return", collection=collection.id, ids=ids, charged=False, mover=by)
+    return len(back), sum(row["items"] for row in back)
 
 
 def fold(connection: Connection) -> None:

@@ -18,7 +18,7 @@ from infra.storage import Storage
 log = structlog.get_logger()
 
 BATCH = 500
-PREFIXES = ("uploads/", "pieces/", "jobs/")
+PREFIXES = ("uploads/", "transfers/", "pieces/", "jobs/")
 
 
 class Disposal:

@@ -1,4 +1,4 @@
-"""The leader's gauges: how many jobs live, how long they wait. What autoscaling looks at."""
+"""The leader's gauges: how many jobs live, how long they wait, how far items are. What autoscaling looks at."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from schemas.states import LIVE, JobState
 HELD = ("paused", "concurrency", "rate")
 MOST_DELIVERIES = 100_000
 MOST_PARKED = 10_000
+#: So many collections, the newest, are labels.
+MOST_COLLECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Look:
     lag: float
     deliveries: int
     parked: int
+    items: Sequence[db.Row]
+    leases: Sequence[db.Row]
 
 
 class Gauges:
@@ -33,6 +37,7 @@ class Gauges:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._before: Look | None = None
 
     async def look(self) -> bool:
         """Set every gauge, and note the count of what waits for the front door."""
@@ -46,6 +51,8 @@ class Gauges:
         metrics.events_lag_seconds.set(seen.lag)
         metrics.webhook_deliveries_pending.set(seen.deliveries)
         metrics.messages_parked.set(seen.parked)
+        _tell_items(seen, self._before)
+        self._before = seen
         return False
 
 
@@ -63,6 +70,27 @@ def forget() -> None:
     metrics.events_lag_seconds.set(0)
     metrics.webhook_deliveries_pending.set(0)
     metrics.messages_parked.set(0)
+    for gauge in (metrics.items_state, metrics.item_leases_open, metrics.item_lease_oldest_seconds):
+        gauge.clear()
+
+
+def _tell_items(seen: Look, before: Look | None) -> None:
+    """What is gone since the look before is taken away; the rest is never away in between."""
+    for row in before.items if before is not None else ():
+        if (row["name"], row["state"]) not in {(each["name"], each["state"]) for each in seen.items}:
+            metrics.items_state.remove(row["name"], row["state"])
+    for name in _collections(before) - _collections(seen):
+        metrics.item_leases_open.remove(name)
+        metrics.item_lease_oldest_seconds.remove(name)
+    for row in seen.items:
+        metrics.items_state.labels(row["name"], row["state"]).set(row["items"])
+    for row in seen.leases:
+        metrics.item_leases_open.labels(row["name"]).set(row["open"])
+        metrics.item_lease_oldest_seconds.labels(row["name"]).set(float(row["oldest_seconds"]))
+
+
+def _collections(look: Look | None) -> set[str]:
+    return {row["name"] for row in look.leases} if look is not None else set()
 
 
 def _look(connection: Connection) -> Look:
@@ -77,6 +105,8 @@ def _look(connection: Connection) -> Look:
         lag=events.lag(connection),
         deliveries=db.rows(connection, "gauges.deliveries", bound=MOST_DELIVERIES)[0]["deliveries"],
         parked=parked.open_count(connection, MOST_PARKED),
+        items=db.rows(connection, "gauges.items", most=MOST_COLLECTIONS),
+        leases=db.rows(connection, "gauges.leases", most=MOST_COLLECTIONS),
     )
 
 

@@ -7,10 +7,14 @@ from (
     where (cast(:state as text) is null or state = :state)
         and (cast(:kind as text) is null or kind = :kind)
         and (cast(:before as uuid) is null or id < :before)
+        and (cast(:low as uuid) is null or id >= :low)
+        and (cast(:high as uuid) is null or id < :high)
     order by id desc
     limit :looks
 ) as newest
 where (cast(:submitted_by as text) is null or submitted_by = :submitted_by)
+    and (cast(:created_after as timestamptz) is null or created_at >= :created_after)
+    and (cast(:created_before as timestamptz) is null or created_at < :created_before)
     and (cast(:error_code as text) is null or error_code = :error_code)
 order by id desc
 limit :limit

@@ -17,6 +17,19 @@ select held, count(*) as jobs from jobs where held is not null group by held
 select count(*) as deliveries
 from (select from webhook_deliveries where state = 'pending' limit cast(:bound as integer)) as pending
 
+-- name: items
+-- How far the newest collections are.
+select c.name, t.state, sum(t.items)::bigint as items
+from (select id, name from collections order by id desc limit :most) as c
+join item_tallies t on t.collection_id = c.id
+group by c.name, t.state
+
+-- name: leases
+select c.name, count(l.id) as open, coalesce(extract(epoch from now() - min(l.taken_at)), 0) as oldest_seconds
+from (select id, name from collections order by id desc limit :most) as c
+left join leases l on l.collection_id = c.id and l.ended_at is null
+group by c.name
+
 -- name: note
 -- The count for those who must not count themselves.
 insert into backlogs (consumer, queued, running)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import export, hour, jobs, pose, split
+from tests.bench import export, hour, jobs, pages, pose, split
 from tests.bench.leases import __main__ as leases
 
 FOLDER = Path("tests/output/bench")
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "jobs": jobs.main,
     "export": export.main,
     "leases": leases.main,
+    "pages": pages.main,
     "pose": pose.main,
     "split": lambda arguments: split.main([str(FOLDER), *arguments]),
     "hour": lambda arguments: hour.main([str(FOLDER), *arguments]),

@@ -1,37 +1,13 @@
 """The console as people use it: every page looks right in both themes, is accessible, lives, and acts."""
 
-from pathlib import Path
-from typing import Any
-
 import pika
 import pytest
 from playwright.sync_api import Page
 
-import gateway.console
 from infra.cli.demo import sample
 from infra.topology import JOBS
-from tests.browser.conftest import OUTPUT
+from tests.browser.conftest import look
 from tests.system import System, until
-
-AXE = Path(gateway.console.__path__[0]) / "node_modules" / "axe-core" / "axe.min.js"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-def look(page: Page, name: str) -> list[object]:
-    """A picture in each theme; what axe finds in either."""
-    told: list[object] = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.screenshot(path=OUTPUT / f"{name}-{scheme}.png", full_page=False)
-        if AXE.exists():
-            # In the page's own world, as a script would be: the content policy forbids anything else.
-            page.evaluate(AXE.read_text())
-            only = TAGS if scheme == "light" else ["color-contrast"]  # nothing else differs in the dark
-            found: dict[str, Any] = page.evaluate(f"axe.run({{runOnly: {only}}})")
-            told += [
-                (name, scheme, v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in found["violations"]
-            ]
-    return told
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +16,7 @@ def work(system: System) -> dict[str, str]:
     clip = system.upload(sample().read_bytes(), sample().name)
     split = system.submit("split.video", {"file": clip, "rate": "1", "images": True})
     note = system.upload(b"hello", "note.txt")
-    waits = system.submit("probe.echo", {"text": "later"}, run_at="2100-01-01T00:00:00Z")
+    waits = system.submit("analyze.sleep", {"file": note, "time": 1}, run_at="2100-01-01T00:00:00Z")
     fails = system.submit("split.video", {"file": note, "rate": "1"})
     system.http.put("/v1/schedules/nightly", json={"cron": "0 3 * * *", "kind": "probe.echo", "params": {"text": "hi"}})
     for n in range(12):

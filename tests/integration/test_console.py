@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -117,6 +118,10 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
         "/console/files",
         "/console/docs/http",
         "/console/docs/messages",
+        "/console/collections",
+        "/console/models",
+        "/console/datasets",
+        "/",
         SIGN_IN,
     ):
         answer = client.get(path)
@@ -142,11 +147,43 @@ def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> No
         ("/console/events?types=%24", 400),
         ("/console/files/zz", 400),
         ("/console/webhooks/nope", 404),
+        ("/console/jobs?created_after=soon", 400),
+        ("/console/collections/nope", 404),
+        ("/console/collections/nope/items", 404),
+        (f"/console/collections/nope/imports/{NOTHING}", 404),
+        ("/console/analyses?before=nope", 400),
+        (f"/console/analyses/{NOTHING}", 404),
+        ("/console/models/nope", 404),
+        ("/console/projects/nope", 404),
+        ("/console/uploads/nope", 404),
+        ("/console/tasks/nope", 404),
+        ("/console/datasets/nope", 404),
+        ("/console/datasets/nope/1.0.0", 404),
+        ("/console/exports/nope", 400),
+        ("/console/exports/7", 404),
     ):
         answer = client.get(path)
         assert (answer.status_code, "<h1>" in answer.text) == (status, True), path
     bad = client.post("/console/jobs/new", data={"kind": "probe.echo", "params": "{"})
     assert (bad.status_code, "Not valid" in bad.text) == (400, True)
+
+
+def test_jobs_between_two_times(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    made = system.submit("probe.echo", {"text": "when"})
+    at = datetime.now(UTC)
+    near, far = at - timedelta(minutes=2), at + timedelta(minutes=2)
+    for after, before, there in ((near, None, True), (None, near, False), (near, far, True), (far, None, False)):
+        asked = {"created_after": _minute(after), "created_before": _minute(before), "kind": ""}
+        page = client.get("/console/jobs", params=asked)
+        assert (page.status_code, made in page.text) == (200, there)
+    plan = client.get("/console/jobs/bulk", params={"action": "cancel", "created_before": near.isoformat()})
+    assert "Cancel 0 jobs?" in plan.text
+
+
+def _minute(moment: datetime | None) -> str:
+    """As a browser's field for a time says it."""
+    return moment.strftime("%Y-%m-%dT%H:%M") if moment is not None else ""
 
 
 def _own(page: str) -> str:

@@ -47,6 +47,11 @@ def test_files_go_in_and_come_out(system: System, tmp_path: Path) -> None:
     assert file_id in reelmill(system, "files", "list", "--json").stdout
     assert reelmill(system, "files", "get", file_id, "--to", str(tmp_path / "back.txt")).returncode == Exit.OK
     assert (tmp_path / "back.txt").read_text() == "hello"
+    (tmp_path / "big.bin").write_bytes(bytes(range(256)) * 8192)
+    direct = reelmill(system, "files", "put", "--direct", "--json", str(tmp_path / "big.bin"))
+    assert direct.returncode == Exit.OK, direct.stderr
+    [sent] = json.loads(direct.stdout)
+    assert (sent["name"], sent["size"]) == ("big.bin", 256 * 8192)
     assert reelmill(system, "files", "rm", file_id).returncode == Exit.OK
     gone = reelmill(system, "files", "get", file_id)
     assert (gone.returncode, gone.stdout) == (Exit.NOT_FOUND, "")

@@ -82,12 +82,19 @@ def address(system: System, name: str) -> str:
 def test_every_panel_has_data_and_no_alert_fires_in_a_system_that_works(shared: System, tmp_path: Path) -> None:
     shared.start(*PROCESSES, REELMILL_WEBHOOK_PRIVATE="1")
     until(lambda: all(address(shared, name) for name in PROCESSES), "every process shows its metrics")
+    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
     wanted = {expression(t["expr"]) for path in BOARDS for panel in panels(path) for t in panel["targets"]}
     scalers = yaml.safe_load_all((DEPLOY / "keda.yaml").read_text())
     wanted |= {trigger["metadata"]["query"] for each in scalers for trigger in each["spec"]["triggers"]}
     with receiving() as receiver, prometheus(tmp_path, [address(shared, name) for name in PROCESSES]) as client:
         assert shared.http.post("/v1/webhooks", json={"url": receiver.url}).status_code == 201
         file = shared.upload(b"hello")
+        assert shared.http.put("/v1/collections/board", json={}).status_code == 201
+        items = [{"key": str(n)} for n in range(9)]
+        assert shared.http.post("/v1/collections/board/items", json={"items": items}).is_success
+        taken = shared.http.post("/v1/collections/board/leases", json={"count": 2}).json()
+        done = {"results": [{"key": taken["items"][0]["key"], "state": "completed"}]}
+        assert shared.http.post(f"/v1/collections/board/leases/{taken['lease']}/submit", json=done).is_success
 
         def everything() -> bool:
             """There is work all the while, so that rates have something to tell."""

@@ -32,7 +32,15 @@ if (live && window.htmx) {
     timer = null;
     for (const region of document.querySelectorAll("[data-region]")) htmx.trigger(region, "news");
   };
+  /* Items move thousands of times a second and are no events: pages about them ask again in steady intervals. */
+  const every = /^every (\d+) s$/.exec(live.dataset.live);
+  const ask = () => {
+    const clock = setInterval(news, Number(every[1]) * 1000);
+    source = { close: () => clearInterval(clock) };
+    tell("live", "Live");
+  };
   const open = () => {
+    if (every) return ask();
     source = new EventSource(live.dataset.live);
     source.onopen = () => tell("live", "Live");
     source.onmessage = () => { timer ??= setTimeout(news, 1000); };
