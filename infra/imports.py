@@ -71,24 +71,22 @@ def merge(connection: Connection, collection: Collection) -> Merged:
         enter(connection, [collection.name])
     db.rows(connection, "imports.turn", space=IMPORT_LOCKS, collection=collection.id)
     db.run(connection, "imports.memory")
-    db.run(connection, "imports.keep")
-    [counted] = db.rows(connection, "imports.counted", collection=collection.id)
-    duplicate = counted["staged"] - counted["kept"]
-    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if duplicate else []
-    renewed: Sequence[db.Row] = []
-    inserted = counted["kept"]
-    if counted["known"]:
-        db.run(connection, "imports.analyze")
-        renewed = db.rows(connection, "imports.renew", collection=collection.id)
-        inserted = _leave_known(connection, collection)
-    if inserted:
+    [there] = db.rows(connection, "imports.known", collection=collection.id)
+    if there["known"]:
+        db.run(connection, "imports.keep_unlike", collection=collection.id)
+    else:
+        db.run(connection, "imports.keep")
+    [counted] = db.rows(connection, "imports.counted")
+    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if counted["repeated"] else []
+    renewed = db.rows(connection, "imports.renew", collection=collection.id) if counted["changed"] else []
+    if counted["unknown"]:
         _insert(connection, collection)
     db.run(connection, "imports.done")
     return Merged(
-        inserted=inserted,
+        inserted=counted["unknown"],
         updated=len(renewed),
-        unchanged=counted["kept"] - inserted - len(renewed),
-        duplicate=duplicate,
+        unchanged=counted["staged"] - counted["repeated"] - counted["unknown"] - len(renewed),
+        duplicate=counted["repeated"],
         repeated=[(row["line"], row["key"]) for row in repeated],
         renewed=[(row["line"], row["key"]) for row in renewed[:MOST_TOLD]],
     )
@@ -97,13 +95,6 @@ def merge(connection: Connection, collection: Collection) -> Merged:
 def refresh(connection: Connection) -> None:
     """Tell the planner what items there are now; unless somebody else does so already."""
     db.run(connection, "imports.statistics")
-
-
-def _leave_known(connection: Connection, collection: Collection) -> int:
-    unknown = db.run(connection, "imports.leave_known", collection=collection.id)
-    db.run(connection, "imports.only_unknown")
-    db.run(connection, "imports.as_novel")
-    return unknown
 
 
 def _insert(connection: Connection, collection: Collection) -> None:

@@ -19,53 +19,50 @@ select * from unnest(
     cast(:lines as bigint[]), cast(:keys as text[]), cast(:partitions as text[]), cast(:attributes as text[])
 )
 
+-- name: known
+select exists (select from items where collection_id = :collection) as known
+
 -- name: keep
--- Of equal keys the last line counts. One sort does both: it finds equal keys, and it is the random order.
+-- Of equal keys the last line counts, the others are `again`. One sort does both: it finds equal keys, and it is the
+-- random order.
 create temporary table novel on commit drop as
-select line, key, partition, attributes, shuffle, earlier from (
-    select *, row_number() over same as n, lead(line) over same as earlier
+select line, key, partition, attributes, shuffle, n > 1 as again, false as known from (
+    select *, row_number() over (partition by shuffle, key order by line desc) as n
     from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
-    window same as (partition by shuffle, key order by line desc)
 ) as ranked
-where n = 1
 order by shuffle, key
 
+-- name: keep_unlike
+-- The same, without what is known as it stands: the index of keys has the order of the sort.
+create temporary table novel on commit drop as
+select r.line, r.key, r.partition, r.attributes, r.shuffle, r.n > 1 as again, i.key is not null as known from (
+    select *, row_number() over (partition by shuffle, key order by line desc) as n
+    from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+) as r
+left join items i on i.collection_id = :collection and i.shuffle = r.shuffle and i.key = r.key
+where r.n > 1 or i.key is null or cast(i.attributes as text) <> r.attributes
+order by r.shuffle, r.key
+
 -- name: counted
-select (select count(*) from staged) as staged, (select count(*) from novel) as kept,
-    exists (select from items where collection_id = :collection) as known
+select (select count(*) from staged) as staged, count(*) filter (where again) as repeated,
+    count(*) filter (where not again and known) as changed, count(*) filter (where not again and not known) as unknown
+from novel
 
 -- name: repeated
 -- Lines whose key comes again further down.
-select s.line, s.key from staged s join novel n on n.key = s.key
-where n.earlier is not null and s.line < n.line
-order by s.line limit :most
+select line, key from novel where again order by line limit :most
 
 -- name: renew
 -- What is known keeps its place and its progress; its attributes become what the file says.
 update items i set attributes = cast(n.attributes as json)
 from novel n
-where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
-    and cast(i.attributes as text) <> n.attributes
+where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key and not n.again and n.known
 returning n.line, n.key
-
--- name: leave_known
--- Only what is not known goes on.
-create temporary table unknown on commit drop as
-select n.* from novel n where not exists (
-    select from items i where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
-)
-order by n.shuffle, n.key
-
--- name: only_unknown
-drop table novel
-
--- name: as_novel
-alter table unknown rename to novel
 
 -- name: pools
 -- Where they go: to pools of their own, or, in the order of arrival, behind those that came before.
 create temporary table targets on commit drop as
-with wanted as (select partition, count(*) as items from novel group by partition),
+with wanted as (select partition, count(*) as items from novel where not again and not known group by partition),
 old as (
     select distinct on (p.partition) p.id, p.partition, p.size from pools p join wanted using (partition)
     where p.collection_id = :collection and :arrival order by p.partition, p.id
@@ -88,18 +85,21 @@ insert into items (pool_id, position, collection_id, key, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.shuffle, n.key) - 1, :collection,
     n.key, cast(n.attributes as json)
 from novel n join targets t using (partition)
+where not n.again and not n.known
 
 -- name: insert_alone
 -- All of one partition: it lies in its order already.
 insert into items (pool_id, position, collection_id, key, attributes)
 select t.pool_id, t.size + row_number() over () - 1, :collection, n.key, cast(n.attributes as json)
 from targets t cross join novel n
+where not n.again and not n.known
 
 -- name: insert_in_order
 insert into items (pool_id, position, collection_id, key, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.line) - 1, :collection,
     n.key, cast(n.attributes as json)
 from novel n join targets t using (partition)
+where not n.again and not n.known
 
 -- name: open
 with grown as (
@@ -113,9 +113,6 @@ select :collection, partition, 'available', items from grown
 -- And joins of whole files, whatever the transaction has forbidden before.
 set local work_mem = '256MB'; set local enable_hashjoin to default; set local enable_mergejoin to default;
 set local enable_seqscan to default; set local enable_bitmapscan to default
-
--- name: analyze
-analyze novel
 
 -- name: statistics
 analyze (skip_locked) items

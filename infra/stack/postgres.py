@@ -106,6 +106,9 @@ class Postgres(Server):
             "unix_socket_directories": "",
             "max_connections": 300,
             "timezone": "UTC",
+            # For an import of millions: its indexes stay in memory, and no checkpoint comes in between.
+            "shared_buffers": "256MB",
+            "max_wal_size": "4GB",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(

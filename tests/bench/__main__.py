@@ -1,8 +1,9 @@
 """`make bench`: every measurement, as ratios from one run on one machine. Clips are kept between runs.
 
-python -m tests.bench                    all of it, about a quarter of an hour
+python -m tests.bench                    all of it, about half an hour
 python -m tests.bench jobs --rounds 5    one of it, with its own options
 python -m tests.bench split --seconds 10
+python -m tests.bench leases --items 200000 --only rates latency
 """
 
 import sys

@@ -13,6 +13,7 @@ import pika
 import pytest
 
 from infra import collections, db
+from schemas.bundles import BUNDLE, answers_of, bundled
 from tests.system import System, until
 
 ITEMS = 5000
@@ -196,18 +197,24 @@ def test_what_is_wrong_is_said(running: System) -> None:
 def test_straight_over_amqp(running: System) -> None:
     here = new_collection(running, 3)
     with channel(running) as asking:
-        answers: list[tuple[str, dict[str, Any]]] = []
+        answers: list[tuple[str, bytes]] = []
         asking.basic_consume(
             "amq.rabbitmq.reply-to",
-            lambda _, __, properties, body: answers.append((properties.type, orjson.loads(body))),
+            lambda _, __, properties, body: answers.append((properties.type, body)),
             auto_ack=True,
         )
 
-        def ask(body: bytes) -> tuple[str, dict[str, Any]]:
-            properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="1")
+        def send(body: bytes, content_type: str | None = None) -> tuple[str, bytes]:
+            properties = pika.BasicProperties(
+                reply_to="amq.rabbitmq.reply-to", correlation_id="1", content_type=content_type
+            )
             asking.basic_publish("", "reelmill.leases", body, properties)
             until(lambda: asking.connection.process_data_events(0) or answers, "an answer")
             return answers.pop()
+
+        def ask(body: bytes) -> tuple[str, dict[str, Any]]:
+            status, told = send(body)
+            return status, orjson.loads(told)
 
         name = here.rpartition("/")[2]
         status, lease = ask(orjson.dumps({"op": "acquire", "collection": name, "count": 2, "worker": "rust"}))
@@ -216,6 +223,11 @@ def test_straight_over_amqp(running: System) -> None:
         assert ask(orjson.dumps(order))[1]["done"] == 2
         assert ask(b"{")[0] == "400"
         assert ask(b'{"op": "steal"}')[1]["code"] == "invalid_parameter"
+        # Several at once, as gateways ask: each has its own answer, and a bad one spoils no other.
+        extend = {"op": "extend", "collection": name, "lease": lease["lease"]}
+        status, reply = send(bundled([b"{", orjson.dumps(extend), b'{"op": "acquire", "collection": "none"}']), BUNDLE)
+        told = [(each, orjson.loads(body)["code"]) for each, body in answers_of(reply)]
+        assert (status, told) == ("200", [(400, "bad_json"), (409, "lease_ended"), (404, "unknown_collection")])
     [worker] = running.http.get(f"{here}/leaderboard").json()["workers"]
     assert (worker["worker"], worker["taken"], worker["completed"]) == ("rust", 2, 2)
     moves = running.http.get(f"{here}/items/{lease['items'][0]['key']}").json()["history"]

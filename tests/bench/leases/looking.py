@@ -23,7 +23,7 @@ def report(site: Site, asked: argparse.Namespace) -> str:
     """Milliseconds of one caller."""
     collection = site.collection(asked.items, done=0.9)
     site.settle()
-    site.work(collection, 16, 100, min(asked.items // 4000, 100))
+    site.work(collection, 16, 100, 10)
     http = site.house.system.http
     cursor = http.get(f"/?collection={collection}", headers={"Accept": "application/json"}).json()["next"]
     rows = []

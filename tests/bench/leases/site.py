@@ -86,6 +86,8 @@ class Site:
         """Items a second of the dispatcher's statements alone: one transaction for so many requests, then the next."""
         order = {"op": "acquire", "collection": collection, "owner": "bench", "worker": "w", "count": count}
         orders = [ORDER.validate_python(order)] * batch
+        with self.engine.begin() as connection:
+            desk.answer(connection, orders)  # the connection is new
         items = 0
         begin = time.perf_counter()
         while time.perf_counter() < begin + seconds:
