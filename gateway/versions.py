@@ -34,6 +34,7 @@ async def of_row(request: Request, row: db.Row) -> VersionView:
         file_count=sum(task["files"] for task in tasks),
         unmatched=row["unmatched"],
         splits=_shares(tasks),
+        warnings=_warnings(tasks),
         task_list=[TaskState.model_validate(dict(task)) for task in tasks],
         archives=[_archive(each, _here(row)) for each in archives],
         request=row["request"],
@@ -101,6 +102,17 @@ def _shares(tasks: Sequence[db.Row]) -> dict[str, SplitShare]:
             percentage=round(100 * sum(task[by] for task in part) / whole, 2),
         )
     return shares
+
+
+def _warnings(tasks: Sequence[db.Row]) -> list[str]:
+    splits: dict[UUID, set[str]] = {}
+    for task in tasks:
+        splits.setdefault(task["content_id"], set()).add(task["split"])
+    torn = sum(len(found) > 1 for found in splits.values())
+    if not torn:
+        return []
+    of = f"{torn} of {len(splits)}"
+    return [f"Tasks of one video are in several splits (videos: {of}): what is tested on looks like what was learned."]
 
 
 def _archive(row: db.Row, here: str) -> ArchiveView:

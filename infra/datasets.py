@@ -196,7 +196,10 @@ def _splits(tasks: Sequence[db.Row], wanted: SplitRequest) -> dict[UUID, str]:
     if wanted.manual is not None:
         return {task: str(split) for task, split in wanted.manual.split_of().items()}
     ordered = sorted(tasks, key=lambda row: (row["name"], str(row["id"])))
-    group_of = {row["id"]: row["content_id" if wanted.by_video else "id"] for row in ordered}
+    # With fewer videos than splits, some would stay empty, and nothing trains without something to validate on.
+    videos = len({row["content_id"] for row in ordered})
+    by_video = wanted.by_video and videos >= sum(percent > 0 for percent in dict(wanted.percentages).values())
+    group_of = {row["id"]: row["content_id" if by_video else "id"] for row in ordered}
     by = "boxes" if any(row["boxes"] for row in ordered) else "frame_count"
     weights: dict[UUID, int] = {}
     for row in ordered:

@@ -90,6 +90,8 @@ datapoints = Table(
     CheckConstraint("votes >= 0", name="votes"),
     Index("datapoints_unlabelled", "project", "id", postgresql_where=text("label is null")),
     Index("datapoints_labelled", "project", "id", postgresql_where=text("label is not null")),
+    # There are few of them among many, and exports and the share of what is labelled look for them.
+    Index("datapoints_pending", "project", "id", postgresql_where=text("label is null and votes > 0")),
 )
 
 votes = Table(

@@ -91,7 +91,10 @@ class SplitRequest(Strict):
 
     percentages: Percentages = Percentages()
     seed: int = Field(0, ge=0, le=2**31)
-    by_video: bool = Field(True, description="Tasks of one video stay together, so that no split knows another.")
+    by_video: bool = Field(
+        True,
+        description="Tasks of one video stay together, so that no split knows another; if there are videos enough.",
+    )
     manual: Manual | None = Field(None, description="Instead of all that.")
 
 
@@ -177,6 +180,7 @@ class VersionView(VersionSummary):
     file_count: int
     unmatched: int = Field(description="Boxes that fit no label.")
     splits: dict[str, SplitShare]
+    warnings: list[str] = Field(description="What makes the dataset worse than it looks.")
     task_list: list[TaskState]
     archives: list[ArchiveView]
     request: dict[str, Any]

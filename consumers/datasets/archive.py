@@ -38,7 +38,8 @@ def handle(params: DatasetArchive, workspace: StreamingCuration) -> Done:
     if not all(row["built"] for row in rows):
         raise JobError("not_built", "A task of the dataset version is not built yet.")
     chosen = rows if params.sample is None else _sample(rows, params.sample)
-    name = f"{params.format}.zip" if params.sample is None else f"{params.format}-sample.zip"
+    sample = "" if params.sample is None else "-sample"
+    name = f"{found[0]['group_name']}-{found[0]['version']}-{params.format}{sample}.zip"
     writer = _whole if params.sample is None else _flat
     counts = {"pictures": len(chosen), "objects": sum(len(row["objects"]) for row in chosen)}
     about = {"dataset": found[0]["group_name"], "version": found[0]["version"], "format": params.format, **counts}

@@ -113,7 +113,7 @@ limit :limit
 -- name: tasks
 -- Augmented pictures count where they are used: in training.
 select
-    d.task_id, d.name, d.split, d.job_id, d.unmatched, j.error_message as error,
+    d.task_id, d.name, d.content_id, d.split, d.job_id, d.unmatched, j.error_message as error,
     case
         when d.built_at is not null then 'complete'
         when d.job_id is not null and coalesce(j.state, 'failed') in ('failed', 'cancelled') then 'failed'

@@ -236,8 +236,12 @@ def test_augmented_pictures_show_what_their_labels_say_and_come_out_the_same_aga
 
 @pytest.mark.row("S3-32", "S3-31", "S3-38", "S3-40", "S3-51")
 def test_a_version_is_split_anew_sampled_and_read(studio: Studio, tasks: list[str]) -> None:
+    alone = {"tasks": tasks[:3], "build": False}  # one video, three splits
+    torn = studio.http.post("/v1/datasets/alone/versions", json=alone).json()
+    assert {share["tasks"] for share in torn["splits"].values()} == {1}
+    assert len(torn["warnings"]) == 1
     made = studio.version("walks", tasks=tasks, split={"percentages": {"training": 100, "validation": 0, "testing": 0}})
-    assert made["kind"] == "DEFAULT"
+    assert (made["kind"], made["warnings"]) == ("DEFAULT", [])
     assert made["classes"] == ["car", "person on foot"]
     here = f"/v1/datasets/walks/versions/{made['version']}"
     before = {(item["task_id"], item["frame"]): item["image"] for item in studio.items(made, limit=1000)}

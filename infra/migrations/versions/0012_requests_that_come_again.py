@@ -1,4 +1,4 @@
-"""What requests with an Idempotency-Key have made."""
+"""What requests with an Idempotency-Key have made; datapoints with too few votes are found by an index."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("submitted_by", "key", name=op.f("repeats_pkey")),
     )
     op.create_index("repeats_age", "repeats", ["created_at"])
+    op.create_index(
+        "datapoints_pending",
+        "datapoints",
+        ["project", "id"],
+        postgresql_where=sa.text("label is null and votes > 0"),
+    )
 
 
 def downgrade() -> None:
