@@ -138,6 +138,11 @@ class Storage:
                 self._bucket, key, expires=timedelta(seconds=seconds), response_headers=told
             )
 
+    def upload_address(self, key: str, seconds: float) -> str:
+        """An address at the store that takes one object, of this key and no other, from anybody who has it."""
+        with _translated():
+            return self._client.presigned_put_object(self._bucket, key, expires=timedelta(seconds=seconds))
+
     def fetch(self, key: str, path: Path, sha256: str) -> None:
         """Copy an object into a file. Raises Corrupt, and leaves no file, when the bytes are not those of `sha256`."""
         digest = hashlib.sha256()
@@ -184,6 +189,13 @@ class Storage:
             for found in self._client.list_objects(self._bucket, prefix, recursive=True):
                 if found.last_modified is not None and found.last_modified < limit:
                     yield str(found.object_name)
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and bytes of every object under a prefix, by key."""
+        with _translated():
+            for found in self._client.list_objects(self._bucket, prefix, recursive=True):
+                if not found.is_dir:
+                    yield str(found.object_name), found.size or 0
 
     def abort_transfers(self, prefix: str, older_than_seconds: float) -> tuple[int, int]:
         """Abort the transfers in parts under a prefix that are older than an age: their parts are in no listing.

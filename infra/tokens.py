@@ -63,6 +63,11 @@ def find(connection: Connection, secret: str) -> Identity | None:
     row = db.row(connection, "tokens.find", secret_sha256=_digest(secret))
     if row is None:
         return None
+    return identity_of(row)
+
+
+def identity_of(row: db.Row) -> Identity:
+    """The caller that a token's row is about."""
     return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"])
 
 

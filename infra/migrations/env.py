@@ -2,7 +2,15 @@
 
 from alembic import context
 
-from infra import annotation_tables, entry_tables, fetch_tables, item_tables, labelling_tables, model_tables
+from infra import (
+    annotation_tables,
+    delivery_tables,
+    entry_tables,
+    fetch_tables,
+    item_tables,
+    labelling_tables,
+    model_tables,
+)
 from infra.tables import metadata
 
 TABLES = (
@@ -12,6 +20,7 @@ TABLES = (
     labelling_tables,
     entry_tables,
     fetch_tables,
+    delivery_tables,
 )  # each adds its own to the metadata
 
 context.configure(

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from infra import annotation_tables, db, entry_tables, fetch_tables, item_tables, labelling_tables
+from infra import annotation_tables, db, delivery_tables, entry_tables, fetch_tables, item_tables, labelling_tables
 from infra.migrate import migrate
 from infra.tables import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState
@@ -35,6 +35,7 @@ def test_migrations_make_what_the_models_say(database: Engine) -> None:
         labelling_tables.datapoints,
         entry_tables.resumable_uploads,
         fetch_tables.fetch_tasks,
+        delivery_tables.manifests,
         item_tables.items,
     ):
         assert table.metadata is metadata
