@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 from consumers.artifacts import Artifact, Step
+from consumers.delivered import Delivered
 from consumers.snapshot import Snapshot
 from schemas.bulk import Bulk
 from schemas.exports import ExportLabels, TrainClassifier
@@ -154,3 +156,13 @@ class Catalogue(Workspace, Protocol):
         Its record is `{"lines", "counts", "refused": [[line, key, code], ...]}`. None when there is no such collection.
         Raises Fenced.
         """
+
+
+class Reception(Workspace, Protocol):
+    """The outside world of work on a delivery."""
+
+    def delivered(self, delivery: UUID) -> Delivered:
+        """What was delivered, and what it may be. Raises Rejected(`unknown_delivery`, `too_many_files`)."""
+
+    def sha256(self, key: str) -> str:
+        """The SHA-256 of an object of the delivery, read as a stream."""

@@ -46,6 +46,7 @@ HANDLERS: Mapping[str, str] = {
     "dataset.archive": "consumers.datasets.archive:handle",
     "items.import": "consumers.keeper.items:import_items",
     "items.set_state": "consumers.keeper.items:set_states",
+    "deliveries.check": "consumers.keeper.deliveries:handle",
 }
 
 

@@ -52,7 +52,7 @@ def create(settings: Settings) -> Starlette:
         questions = Questions(settings)
         await questions.start()
         app.state.services = Services(settings, engine, storage, outbox, publisher, pressure, questions)
-        app.state.callers = Callers(engine)
+        app.state.callers = Callers(engine, settings.auth_failures)
         app.state.rates = Rates(settings.requests_per_second)
         app.state.tail = Tail(engine)
         app.state.waiters = anyio.Semaphore(MOST_WAITERS)

@@ -1,4 +1,6 @@
-"""Who is calling: `Authorization: Bearer <token>`, basic credentials (token name and secret), a session, or nobody.
+"""Who is calling: `Authorization: Bearer <token>`, basic credentials, a session, or nobody.
+
+Basic credentials are a token's name with its secret, or with the password that it was given.
 
 The look-up is remembered for a few seconds, so a revoked token may live that much longer. A session is a cookie, which
 a browser sends by itself: with it, only our own pages may change anything.
@@ -10,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
@@ -17,16 +20,18 @@ from starlette.requests import Request
 
 from gateway.problems import Problem
 from gateway.services import in_thread
-from infra import sessions, tokens
+from infra import passwords, sessions, tokens
 from infra.tokens import Identity, Role
 
 REMEMBER_SECONDS = 5.0
 REMEMBERED = 10_000
-#: Unknown secrets that one address may try in a window before it has to wait for the next.
-FAILURES = 50
-WINDOW_SECONDS = 10.0
+#: Wrong credentials that one address may send in a window before it has to wait for the next.
+FAILURES = 20
+WINDOW_SECONDS = 60.0
 COOKIE = "reelmill_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What a browser does not answer with a dialog of its own.
+BEARER = {"WWW-Authenticate": 'Bearer realm="reelmill"'}
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="reelmill", Basic realm="reelmill", charset="UTF-8"'}
 
 
@@ -38,24 +43,30 @@ class Callers:
     """Identities by secret, remembered briefly."""
 
     engine: Engine
+    failures: int = FAILURES
     _known: dict[str, tuple[float, Identity]] = field(default_factory=dict)
     _failures: Counter[str] = field(default_factory=Counter)
     _window_ends: float = 0.0
 
-    async def of(self, secret: str, peer: str) -> Identity | None:
-        """The caller behind a secret, or None. Raises a 429 problem for an address that has guessed too often."""
-        known = self._known.get(secret)
+    async def of(self, secret: str, peer: str, name: str | None = None) -> Identity | None:
+        """The caller behind a secret, or behind a name and its password; or None.
+
+        Raises a 429 problem for an address that has guessed too often. Who was known before is not shut out with it.
+        """
+        key = secret if name is None else f"{name}:{secret}"
+        known = self._known.get(key)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        self._bound_guesses(peer)
-        identity = await in_thread(self._look_up, secret)
+        if known is None:
+            self._bound_guesses(peer)
+        identity = await in_thread(self._look_up, secret, partial(_find, name=name))
         if identity is None:
             self._failures[peer] += 1
-            self._known.pop(secret, None)
+            self._known.pop(key, None)
             return None
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        self._known[secret] = (time.monotonic() + REMEMBER_SECONDS, identity)
+        self._known[key] = (time.monotonic() + REMEMBER_SECONDS, identity)
         return identity
 
     async def of_session(self, session: str) -> Identity | None:
@@ -76,13 +87,22 @@ class Callers:
         if time.monotonic() > self._window_ends:
             self._failures.clear()
             self._window_ends = time.monotonic() + WINDOW_SECONDS
-        if self._failures[peer] >= FAILURES:
+        if self._failures[peer] >= self.failures:
             wait = {"Retry-After": str(int(WINDOW_SECONDS))}
             raise Problem(429, "too_many_failures", "Too many unknown credentials came from here.", headers=wait)
 
-    def _look_up(self, secret: str, find: Find = tokens.find) -> Identity | None:
+    def _look_up(self, secret: str, find: Find) -> Identity | None:
         with self.engine.connect() as connection:
             return find(connection, secret)
+
+
+def _find(connection: Connection, secret: str, name: str | None) -> Identity | None:
+    if name is None:
+        return tokens.find(connection, secret)
+    if secret.startswith(tokens.PREFIX):
+        found = tokens.find(connection, secret)
+        return found if found is not None and found.name == name else None
+    return passwords.find(connection, name, secret)
 
 
 async def require(request: Request, role: Role, key: str | None = None) -> Identity:
@@ -113,7 +133,7 @@ async def _of_session(request: Request) -> Identity:
     callers: Callers = request.app.state.callers
     identity = await callers.of_session(request.cookies[COOKIE])
     if identity is None:
-        raise Problem(401, "session_ended", "The session has ended; sign in again.")
+        raise Problem(401, "session_ended", "The session has ended; sign in again.", headers=BEARER)
     if request.method not in SAFE:
         require_same_origin(request)
     return identity
@@ -125,9 +145,9 @@ async def _of_token(request: Request, key: str | None) -> Identity:
     if secret is None:
         raise Problem(401, "unauthenticated", "Send a token: `Authorization: Bearer <token>`.", headers=CHALLENGE)
     callers: Callers = request.app.state.callers
-    identity = await callers.of(secret, peer(request))
-    if identity is None or (name is not None and name != identity.name):
-        raise Problem(401, "bad_credentials", "This token is not known, or not any more.", headers=CHALLENGE)
+    identity = await callers.of(secret, peer(request), name)
+    if identity is None:
+        raise Problem(401, "bad_credentials", "These credentials are not known, or not any more.", headers=CHALLENGE)
     return identity
 
 

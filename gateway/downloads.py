@@ -55,7 +55,7 @@ async def reply(request: Request, row: db.Row) -> Response:
     """The content of a row of `references.resolve`: 200, 206, 304, or a 416 problem; only headers for HEAD."""
     size, etag = row["size"], f'"{row["sha256"]}"'
     headers = _headers(request, row, etag)
-    if _has(request.headers.get("if-none-match"), etag):
+    if has_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={n: headers[n] for n in ("ETag", "Cache-Control")})
     if request.method == "HEAD":
         return Response(headers=headers | {"Content-Length": str(size)})
@@ -123,7 +123,7 @@ def _span(request: Request, size: int, etag: str) -> ranges.Span | None:
         raise Problem(416, "range_not_satisfiable", f"The content has {size} bytes.", headers, size=size) from None
 
 
-def _has(header: str | None, etag: str) -> bool:
+def has_etag(header: str | None, etag: str) -> bool:
     """Whether an `If-None-Match` names this ETag; the comparison is weak, as the standard says."""
     given = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
     return etag in given or given == ["*"]

@@ -5,10 +5,12 @@ The pages of the console have a table of their own: `gateway.console.routes`.
 
 from gateway import (
     bulk,
+    cache,
     classifiers,
     collections,
     contracts,
     datasets,
+    deliveries,
     events,
     exports,
     fetching,
@@ -18,9 +20,11 @@ from gateway import (
     kinds,
     labelling_projects,
     leases,
+    manifests,
     models,
     parked,
     projects,
+    replication,
     resumable,
     retention,
     schedules,
@@ -33,6 +37,7 @@ from gateway.legacy import analyses, content, forms, inventory, labelforward, pa
 from gateway.legacy import files as legacy_files
 from infra.tokens import Role
 from schemas.bulk import BulkPreview, BulkRequest
+from schemas.cache import CachedView
 from schemas.collections import (
     Added,
     CollectionPage,
@@ -55,6 +60,14 @@ from schemas.datasets import (
     VersionPage,
     VersionRequest,
     VersionView,
+)
+from schemas.deliveries import (
+    DeliveredPage,
+    DeliveredView,
+    DeliveryAddresses,
+    DeliveryOffer,
+    DeliveryRequest,
+    LocationList,
 )
 from schemas.events import ChangePage
 from schemas.exports import ClassifierPage, ClassifierView, ExportPage, ExportTerms, ExportView
@@ -98,8 +111,10 @@ from schemas.leases import (
     SubmissionView,
 )
 from schemas.lines import EVENT, EVENTS, NDJSON, Event, JobLine, LineView
+from schemas.manifests import ManifestPage, ManifestRequest, ManifestView
 from schemas.models import ModelPage, ModelRequest, ModelVersions, ModelView
 from schemas.parked import ParkedGroups, ParkedPage, ParkedReport, ParkedSelection, ParkedView, Replay
+from schemas.replication import ReplicaBatch, ReplicaMarks, ReplicaPage, ReplicaReport
 from schemas.resumable import ResumableView
 from schemas.retention import CleanedUp, CleanUp
 from schemas.schedules import SchedulePage, ScheduleRequest, ScheduleView
@@ -139,6 +154,11 @@ RESUMABLES = "/v1/resumable"
 RESUMABLE = "/v1/resumable/{upload_id}"
 OFFSETS = "application/offset+octet-stream"
 COLLECTION = "/v1/collections/{name}"
+MANIFEST = "/v1/manifests/{host}/{external_id:path}"
+DELIVERIES = "/v1/deliveries"
+DELIVERY = "/v1/deliveries/{delivery}"
+REPLICATION = "/v1/replication"
+CACHED = "/v1/cache/{space}/{key:path}"
 LEASE = "/v1/collections/{name}/leases/{lease}"
 FETCH_LEASES = "/v1/fetch-leases"
 FETCH_LEASE = "/v1/fetch-leases/{lease}"
@@ -334,6 +354,42 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", f"{FETCH_TASK}/unavailable", fetching.give_up, Role.WORKER, FetchTaskView, body=GivenUp),
     Endpoint("POST", f"{FETCH_TASK}/reopen", fetching.reopen, Role.PRODUCER, FetchTaskView),
     Endpoint("GET", "/v1/fetch-stats", fetching.stats, Role.READER, FetchStats, query=("collection",)),
+    # Manifests, deliveries, the shared cache.
+    Endpoint("GET", "/v1/manifests", manifests.page, Role.READER, ManifestPage, query=("directory", "host", *PAGED)),
+    Endpoint(
+        "PUT",
+        MANIFEST,
+        manifests.put,
+        Role.WORKER,
+        ManifestView,
+        201,
+        body=ManifestRequest,
+        also={200: ManifestView},
+    ),
+    Endpoint("GET", MANIFEST, manifests.get, Role.READER, ManifestView),
+    Endpoint(
+        "GET",
+        "/v1/locations",
+        manifests.locations,
+        Role.READER,
+        LocationList,
+        query=("host", "external_id", "path"),
+    ),
+    Endpoint("POST", DELIVERIES, deliveries.create, Role.WORKER, DeliveredView, 202, body=DeliveryRequest),
+    Endpoint("GET", DELIVERIES, deliveries.page, Role.READER, DeliveredPage, query=("outcome", *PAGED)),
+    Endpoint(
+        "POST", f"{DELIVERIES}/uploads", deliveries.offer, Role.WORKER, DeliveryAddresses, 201, body=DeliveryOffer
+    ),
+    Endpoint("GET", DELIVERY, deliveries.get, Role.READER, DeliveredView),
+    Endpoint("GET", f"{DELIVERY}/files/{{path:path}}", deliveries.file, Role.READER, None, 307),
+    Endpoint("POST", f"{DELIVERY}/complete", deliveries.complete, Role.WORKER, DeliveredView, 202),
+    Endpoint("PUT", CACHED, cache.put, Role.WORKER, CachedView, body=BYTES, query=("ttl",)),
+    Endpoint("GET", CACHED, cache.get, Role.READER, BYTES),
+    Endpoint("DELETE", CACHED, cache.delete, Role.WORKER, None, 204),
+    # What deployments share.
+    Endpoint("GET", f"{REPLICATION}/changes", replication.changes, Role.READER, ReplicaPage, query=("since", "limit")),
+    Endpoint("POST", f"{REPLICATION}/changes", replication.apply, Role.ADMIN, ReplicaReport, body=ReplicaBatch),
+    Endpoint("GET", f"{REPLICATION}/marks", replication.marks, Role.READER, ReplicaMarks),
     Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
     Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
     # The file store and analyses, as their README shows them.

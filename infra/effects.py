@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection
 
-from infra import annotations, builds, uploads
+from infra import annotations, builds, deliveries, uploads
 from infra.claims import Claim
 
 Effect = Callable[[Connection, Claim], int]
@@ -17,6 +17,7 @@ EFFECTS: Mapping[str, Effect] = {
     "annotate.import": annotations.imported,
     "dataset.task": builds.built,
     "dataset.archive": builds.packed,
+    "deliveries.check": deliveries.checked,
 }
 
 

@@ -238,3 +238,15 @@ def get(connection: Connection, task_id: int) -> tuple[db.Row, Sequence[db.Row],
 def overlaps(connection: Connection) -> Sequence[db.Row]:
     """The audit: every hand-out that another one contradicts. There is none."""
     return db.rows(connection, "fetch_tasks.overlaps")
+
+
+def offer_again(connection: Connection, pairs: Sequence[tuple[str, str]], by: str) -> None:
+    """Offer the items again whose tasks, by host and id there, are unavailable by now. Raises Overtaken."""
+    ids = sorted(ids_of(connection, pairs).values())
+    entered = _entered(connection, ids)
+    db.rows(connection, "fetch_tasks.lock", ids=ids)
+    facts = db.rows(connection, "fetch_tasks.facts", ids=ids)
+    lost = [row["id"] for row in facts if row["state"] == FetchState.UNAVAILABLE]
+    if not {row["id"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=lost)} <= entered.keys():
+        raise Overtaken
+    _offer_again(connection, entered, lost, by)

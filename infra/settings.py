@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     batch_limit: int = Field(16 * MIB, ge=1024, description="Bytes of a body with many jobs.")
     backlog_limit: int = Field(1_000_000, ge=1, description="With so many jobs waiting for a consumer, new ones must.")
     requests_per_second: float = Field(0, ge=0, description="Of each token; 0 is no limit.")
+    auth_failures: int = Field(20, ge=1, description="Wrong credentials that one address may send in a minute.")
     upload_limit: int = Field(5 * 1024 * MIB, ge=1, description="Bytes of one uploaded file.")
     part_size: int = Field(8 * MIB, ge=5 * MIB, description="Bytes of one part of a multipart transfer to the store.")
 

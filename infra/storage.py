@@ -213,6 +213,13 @@ class Storage:
                 if found.last_modified is not None and found.last_modified < limit:
                     yield str(found.object_name)
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and bytes of every object under a prefix, by key."""
+        with _translated():
+            for found in self._client.list_objects(self._bucket, prefix, recursive=True):
+                if not found.is_dir:
+                    yield str(found.object_name), found.size or 0
+
     def abort_transfers(self, prefix: str, older_than_seconds: float) -> tuple[int, int]:
         """Abort the transfers in parts under a prefix that are older than an age: their parts are in no listing.
 

@@ -437,6 +437,8 @@ tokens = Table(
     Column("name", Text, primary_key=True),
     Column("roles", ARRAY(Text), nullable=False),
     Column("secret_sha256", Text, nullable=False, unique=True),
+    # What a person may send in place of the secret, as a salted hash: `scrypt$cost$block$lanes$salt$hash`.
+    Column("password", Text),
     _created(),
     _moment("expires_at"),
     _moment("revoked_at"),

@@ -17,6 +17,7 @@ from schemas.analyses import (
 from schemas.bulk import Bulk
 from schemas.catalogue import ImportItems, SetStates
 from schemas.datasets import DatasetArchive, DatasetTask
+from schemas.deliveries import CheckDelivery
 from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
 from schemas.echo import Echo
 from schemas.exports import ExportLabels, TrainClassifier, export_key, export_of_text
@@ -269,6 +270,14 @@ KINDS: dict[str, Kind] = {
             summary="Set the state of every item that a file names.",
             inputs=("file",),
             limits=Limits(wall_seconds=6 * 3600, memory_bytes=1024**3),
+        ),
+        # What was delivered.
+        Kind(
+            name="deliveries.check",
+            params=CheckDelivery,
+            consumer=Consumer.KEEPER,
+            summary="Check a delivery against manifests, and fill the tasks of those that it matches.",
+            limits=Limits(wall_seconds=6 * 3600, memory_bytes=2 * 1024**3),
         ),
     )
 }

@@ -11,14 +11,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 
 from consumers.artifacts import Artifact, Step
+from consumers.delivered import Delivered
 from consumers.outcome import Fenced, JobError, Rejected
 from consumers.ports import Model
-from consumers.runtime import labelled, models
+from consumers.runtime import labelled, models, reception
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
 from consumers.snapshot import Snapshot
@@ -190,6 +192,14 @@ class StoredWorkspace:
             return self._step(_patiently(move))
         except bulk.LostClaim:
             raise Fenced from None
+
+    def delivered(self, delivery: UUID) -> Delivered:
+        """What was delivered, and what it may be. Raises Rejected."""
+        return _patiently(lambda: reception.delivered(self._engine, self._storage, delivery))
+
+    def sha256(self, key: str) -> str:
+        """The SHA-256 of an object of the delivery."""
+        return _patiently(lambda: reception.sha256(self._storage, key))
 
     def progress(self, percent: float) -> None:
         """Note how far the work is, at most twice a second; while the database is away, less often."""

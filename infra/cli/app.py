@@ -9,6 +9,7 @@ import typer
 from infra.cli import (
     datasets,
     dead,
+    deliveries,
     fetch,
     files,
     inventory,
@@ -31,6 +32,7 @@ from infra.cli.context import Target, talk
 from infra.cli.doctor import console, doctor
 from infra.cli.events import events
 from infra.cli.export import export
+from infra.cli.replicate import replicate
 from infra.cli.split import split
 from infra.refusals import CannotStart
 
@@ -43,6 +45,8 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(dead.app, name="dead")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(deliveries.manifests, name="manifests")
 app.add_typer(files.app, name="files")
 app.add_typer(jobs.app, name="jobs")
 jobs.app.command("submit")(submit)
@@ -68,6 +72,7 @@ app.command()(analyze)
 app.command()(console)
 app.command()(doctor)
 app.command()(events)
+app.command()(replicate)
 
 
 @app.callback()

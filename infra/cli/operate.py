@@ -1,6 +1,7 @@
 """`reelmill up|demo|migrate|token`: run the system."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,24 @@ def create(
     storage_bytes = storage_mib * 1024**2 if storage_mib else None
     with _transaction() as connection:
         data.print(store.create(connection, name, roles, expires_at, live_jobs, storage_bytes), markup=False)
+
+
+@tokens.command("password")
+def password(name: str) -> None:
+    """Give a token a password, for basic authentication; asks for it, or reads a line of stdin."""
+    from infra import passwords
+
+    if sys.stdin.isatty():
+        chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        chosen = sys.stdin.readline().rstrip("\n")
+    try:
+        with _transaction() as connection:
+            if not passwords.put(connection, name, chosen):
+                raise typer.BadParameter(f"there is no live token {name!r}")
+    except passwords.Unfit as error:
+        raise typer.BadParameter(str(error)) from None
+    talk.print("The password is set.")
 
 
 @tokens.command("revoke")

@@ -4,6 +4,7 @@ from alembic import context
 
 from infra import (
     annotation_tables,
+    delivery_tables,
     entry_tables,
     fetch_tables,
     item_tables,
@@ -21,6 +22,7 @@ TABLES = (
     entry_tables,
     fetch_tables,
     repeat_tables,
+    delivery_tables,
 )  # each adds its own to the metadata
 
 context.configure(

@@ -18,7 +18,14 @@ from infra.storage import Storage
 log = structlog.get_logger()
 
 BATCH = 500
-PREFIXES = ("uploads/", "transfers/", "pieces/", "jobs/")
+#: Under which prefixes we write, and the query that tells which of some objects there nobody needs.
+PREFIXES = {
+    "uploads/": "blobs.unnamed",
+    "transfers/": "blobs.unnamed",
+    "pieces/": "blobs.unnamed",
+    "jobs/": "blobs.unnamed",
+    "deliveries/": "deliveries.unneeded",
+}
 
 
 class Disposal:
@@ -45,10 +52,10 @@ class Disposal:
     async def sweep(self) -> bool:
         """Look at every object once and remove the orphans, and what was written of objects that never came to be."""
         await asyncio.to_thread(self._storage.ensure_bucket)  # the first process to come makes it
-        for prefix in PREFIXES:
+        for prefix, unnamed in PREFIXES.items():
             found = self._storage.keys(prefix, self._orphan_seconds)
             while keys := await asyncio.to_thread(_next, found):
-                await self._remove_orphans(keys)
+                await self._remove_orphans(keys, unnamed)
             await self._abort_transfers(prefix)
         return False
 
@@ -58,8 +65,8 @@ class Disposal:
             metrics.objects_removed_total.labels("transfer").inc(over)
             log.info("transfers aborted", action="relay.aborted", prefix=prefix, transfers=over, refused=refused)
 
-    async def _remove_orphans(self, keys: Sequence[str]) -> None:
-        removed = await self._remove(await transact(self._engine, _unnamed, keys), "orphan")
+    async def _remove_orphans(self, keys: Sequence[str], unnamed: str) -> None:
+        removed = await self._remove(await transact(self._engine, _unnamed, keys, unnamed), "orphan")
         if removed:
             log.info("orphans removed", action="relay.swept", objects=len(removed))
 
@@ -88,5 +95,5 @@ def _erased(connection: Connection, removed: Sequence[str], refused: Sequence[st
     db.run(connection, "blobs.postpone", object_key=refused)
 
 
-def _unnamed(connection: Connection, keys: Sequence[str]) -> list[str]:
-    return [row["object_key"] for row in db.rows(connection, "blobs.unnamed", object_key=keys)]
+def _unnamed(connection: Connection, keys: Sequence[str], query: str) -> list[str]:
+    return [row["object_key"] for row in db.rows(connection, query, object_key=keys)]

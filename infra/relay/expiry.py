@@ -1,9 +1,9 @@
-"""Let go of facts that are old enough, oldest first, and of what was noted about their deliveries."""
+"""Let go of what is old enough: facts, what was noted about their deliveries, and cached values."""
 
 import structlog
 from sqlalchemy import Connection, Engine
 
-from infra import events, webhooks
+from infra import cache, events, webhooks
 from infra.relay.transact import transact
 from infra.settings import Settings
 
@@ -14,7 +14,7 @@ DAY_SECONDS = 24 * 3600
 
 
 class Expiry:
-    """The facts that nobody keeps any longer. One that has not gone out everywhere stays, however old it is."""
+    """What nobody keeps any longer. A fact that has not gone out everywhere stays, however old it is."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._seconds = settings.event_days * DAY_SECONDS
@@ -25,7 +25,8 @@ class Expiry:
         went = await transact(self._engine, _retire, self._seconds)
         if went:
             log.info("facts let go", action="relay.retired", events=went)
-        return went == BATCH
+        values = await transact(self._engine, cache.retire, BATCH)
+        return BATCH in {went, values}
 
 
 def _retire(connection: Connection, age_seconds: float) -> int:

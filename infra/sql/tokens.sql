@@ -7,11 +7,19 @@ values (
 on conflict (name) do update set
     roles = excluded.roles, secret_sha256 = excluded.secret_sha256, expires_at = excluded.expires_at,
     live_jobs = excluded.live_jobs, storage_bytes = excluded.storage_bytes,
-    created_at = now(), revoked_at = null
+    created_at = now(), revoked_at = null, password = null
 
 -- name: find
 select name, roles, live_jobs, storage_bytes from tokens
 where secret_sha256 = :secret_sha256 and revoked_at is null and (expires_at is null or expires_at > now())
+
+-- name: by_name
+select name, roles, live_jobs, storage_bytes, password from tokens
+where name = :name and revoked_at is null and (expires_at is null or expires_at > now())
+
+-- name: put_password
+update tokens set password = :password
+where name = :name and revoked_at is null and (expires_at is null or expires_at > now())
 
 -- name: revoke
 update tokens set revoked_at = now() where name = :name and revoked_at is null

@@ -2,11 +2,11 @@
 
 import anyio
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from gateway.auth import FAILURES, Callers
 from gateway.problems import Problem
-from infra import tokens
+from infra import passwords, tokens
 from infra.tokens import Role
 
 
@@ -33,6 +33,37 @@ def test_a_new_secret_replaces_the_old_one(database: Engine, secret: str) -> Non
         assert tokens.find(connection, newer) is not None
 
 
+@pytest.mark.row("S2-18")
+def test_a_password_is_good_with_its_name_for_as_long_as_the_token(database: Engine, secret: str) -> None:
+    password = "correct horse battery"
+
+    async def ask() -> None:
+        callers = Callers(database)
+        who = await callers.of(password, "here", "me")
+        assert who is not None
+        assert (who.name, who.may(Role.PRODUCER)) == ("me", False)
+        assert await callers.of(secret, "here", "me") == who
+        for wrong, name in ((password, "you"), (password, None), ("correct horse", "me"), (secret, "you"), ("", "me")):
+            assert await callers.of(wrong, "here", name) is None, (wrong, name)
+
+    with database.begin() as connection:
+        assert passwords.put(connection, "me", password)
+        assert not passwords.put(connection, "you", password)
+        for unfit in ("short", "rm_" + "x" * 20, "x" * 201, "twelve chars\n"):
+            with pytest.raises(passwords.Unfit):
+                passwords.put(connection, "me", unfit)
+    anyio.run(ask)
+    with database.begin() as connection:
+        kept = connection.execute(text("select password from tokens")).scalar_one()
+        assert password not in kept
+        tokens.create(connection, "me", [Role.ADMIN])
+        assert passwords.find(connection, "me", password) is None, "a new token has no password yet"
+        passwords.put(connection, "me", password)
+        tokens.revoke(connection, "me")
+        assert passwords.find(connection, "me", password) is None
+
+
+@pytest.mark.row("S2-18")
 def test_guessing_is_stopped_where_it_comes_from(database: Engine, secret: str) -> None:
     async def guess() -> None:
         callers = Callers(database)

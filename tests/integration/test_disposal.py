@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,6 +16,13 @@ from infra.storage import Storage
 from tests.bucket import Bucket
 from tests.makers import new_command, new_file, stored
 
+DELIVERY = text(
+    "insert into deliveries (id, source, location, directory, files, extra, host, external_id, list_sha256, "
+    "created_by, expires_at, outcome, checked_at) values (:id, 'upload', 'x', 'x', '[]', 'refuse', 'a.example', '1', "
+    ":list, 'me', now() + make_interval(days => :days), cast(:outcome as text), "
+    "case when cast(:outcome as text) is not null then now() end)"
+)
+
 
 @pytest.fixture
 def storage(settings: Settings) -> Storage:
@@ -25,12 +32,21 @@ def storage(settings: Settings) -> Storage:
 
 
 def keys(storage: Storage) -> set[str]:
-    return {key for prefix in ("uploads/", "jobs/", "other/") for key in storage.keys(prefix, -3600)}
+    return {key for prefix in ("uploads/", "jobs/", "deliveries/", "other/") for key in storage.keys(prefix, -3600)}
 
 
 def put(storage: Storage, key: str) -> str:
     storage.put_bytes(key, b"x", "text/plain")
     return key
+
+
+def delivery(database: Engine, days: int, outcome: str | None) -> UUID:
+    """An upload for a task whose time is over in so many days."""
+    made = new_id()
+    values = {"id": made, "days": days, "outcome": outcome, "list": "0" * 64}
+    with database.begin() as connection:
+        connection.execute(DELIVERY, values)
+    return made
 
 
 def sweep(settings: Settings, database: Engine, storage: Storage, orphan_seconds: float) -> None:
@@ -59,8 +75,13 @@ def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine,
         held = claims.claim(connection, ended.id, "test", 60)
         assert held is not None
         claims.fail(connection, held, "broken", "It broke.")
+    here, matched, over = (
+        delivery(database, days, outcome) for days, outcome in ((1, None), (-1, "matched"), (-1, None))
+    )
     stays = {
         put(storage, named.object_key),
+        put(storage, f"deliveries/{here}/0"),  # under way
+        put(storage, f"deliveries/{matched}/0"),
         put(storage, f"jobs/{live.id}/1/still-at-work.bin"),  # its row comes when the job has ended
         put(storage, f"other/{uuid4()}"),  # not ours
     }
@@ -69,6 +90,9 @@ def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine,
         put(storage, f"jobs/{ended.id}/1/left-behind.bin"),
         put(storage, f"jobs/{new_id()}/1/of-no-job.bin"),
         put(storage, "jobs/not-an-id/1/odd.bin"),
+        put(storage, f"deliveries/{over}/0"),
+        put(storage, f"deliveries/{new_id()}/0"),
+        put(storage, "deliveries/not-an-id/0"),
     }
     sweep(settings, database, storage, 3600)
     assert keys(storage) == stays | orphans  # too young, all of them

@@ -12,7 +12,16 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from infra import annotation_tables, db, entry_tables, fetch_tables, item_tables, labelling_tables, repeat_tables
+from infra import (
+    annotation_tables,
+    db,
+    delivery_tables,
+    entry_tables,
+    fetch_tables,
+    item_tables,
+    labelling_tables,
+    repeat_tables,
+)
 from infra.migrate import migrate
 from infra.tables import metadata
 from schemas.states import FAST_MOVES, MOVES, JobState
@@ -38,6 +47,7 @@ def test_migrations_make_what_the_models_say(database: Engine) -> None:
         labelling_tables.datapoints,
         entry_tables.resumable_uploads,
         fetch_tables.fetch_tasks,
+        delivery_tables.manifests,
         item_tables.items,
         repeat_tables.repeats,
     ):

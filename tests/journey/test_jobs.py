@@ -4,6 +4,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.system import System, until
@@ -130,6 +131,7 @@ def test_bad_requests_get_a_problem(system: System, file: str, body: bytes, stat
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.row("S2-18")
 def test_strangers_get_nothing(system: System, file: str) -> None:
     for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "Basic !!!"}, {"Authorization": "Bearer"}):
         answer = system.http.build_request("GET", "/v1/jobs")
@@ -140,6 +142,9 @@ def test_strangers_get_nothing(system: System, file: str) -> None:
         assert "WWW-Authenticate" in refused.headers
     basic = system.http.get("/v1/jobs", auth=("test", system.token))
     assert basic.status_code == 200
+    guesses = (httpx.get(f"{system.url}/v1/jobs", auth=("test", f"guess {n}")).status_code for n in range(60))
+    assert next(status for status in guesses if status != 401) == 429
+    assert system.http.get("/v1/jobs").status_code == 200, "who was known before is not shut out"
     assert file
 
 

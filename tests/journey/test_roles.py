@@ -22,7 +22,7 @@ def name(endpoint: Endpoint) -> str:
 
 @pytest.fixture(scope="module")
 def system(shared: System) -> System:
-    shared.start("gateway", "dispatcher")
+    shared.start("gateway", "dispatcher", REELMILL_AUTH_FAILURES="10000")
     return shared
 
 
@@ -35,18 +35,25 @@ def secrets(system: System) -> dict[Role, str]:
     return made
 
 
-def call(system: System, endpoint: Endpoint, secret: str | None) -> httpx.Response:
+def call(
+    system: System, endpoint: Endpoint, secret: str | None, basic: tuple[str, str] | None = None
+) -> httpx.Response:
     """One call without a body, on ids that name nothing."""
     path = re.sub(r"{\w+(:path)?}", "00000000-0000-7000-8000-000000000000", endpoint.path)
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
-    with httpx.stream(endpoint.method, system.url + path, headers=headers, timeout=30) as answer:
+    with httpx.stream(endpoint.method, system.url + path, headers=headers, auth=basic, timeout=30) as answer:
         return answer  # its head only: some streams do not end
 
 
+@pytest.mark.row("S2-18")
 @pytest.mark.parametrize("endpoint", PROTECTED, ids=name)
 def test_a_route_is_for_those_who_have_its_role(system: System, secrets: dict[Role, str], endpoint: Endpoint) -> None:
     assert endpoint.role is not None
-    assert call(system, endpoint, None).status_code == 401
+    for wrong in (None, ("reader", "no such password"), ("worker", secrets[Role.READER])):
+        stranger = call(system, endpoint, None, wrong)
+        assert stranger.status_code == 401, wrong
+        assert "Basic" in stranger.headers["www-authenticate"]
+    assert call(system, endpoint, None, ("admin", secrets[Role.ADMIN])).status_code not in {401, 403}
     for role, secret in secrets.items():
         status = call(system, endpoint, secret).status_code
         allowed = role in {Role.ADMIN, endpoint.role} or endpoint.role is Role.READER

@@ -1,0 +1,177 @@
+"""Deliveries: taken on with the job that checks them; what the check has found is written with that job's success."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from infra import db, fetch_tasks, manifests, submission
+from infra.annotations import Author
+from infra.claims import Claim
+from infra.fetch_tasks import Fill
+from infra.ids import new_id
+from infra.submission import Receipt
+from infra.uploads import Refusal
+from schemas.commands import Command
+from schemas.deliveries import DeliveryRequest, Extra, Outcome
+from schemas.manifests import ListedFile, clean
+from schemas.registry import KINDS
+
+MOST_CANDIDATES = 500
+FOLDER = "deliveries"
+Made = tuple[Command, Receipt]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An upload that may begin: object n of `keys` is for file n."""
+
+    id: UUID
+    files: Sequence[ListedFile]
+    keys: Sequence[str]
+    expires_at: datetime
+
+
+def accept(connection: Connection, wanted: DeliveryRequest, author: Author) -> tuple[UUID, list[Made]]:
+    """Take a delivery on. Returns its id, and its job, to be published."""
+    delivery = new_id()
+    made = _check(connection, delivery, author)
+    listed = wanted.listing
+    db.rows(
+        connection,
+        "deliveries.insert",
+        id=delivery,
+        source="prefix" if listed is None else "listed",
+        location=wanted.place,
+        directory=wanted.directory,
+        files=_document(listed.files) if listed is not None else None,
+        extra=wanted.extra,
+        host=None,
+        external_id=None,
+        list_sha256=None,
+        job_id=made[0].id,
+        by=author.name,
+        seconds=None,
+    )
+    return delivery, [made]
+
+
+def offer(connection: Connection, host: str, external_id: str, seconds: int, by: str) -> Offer:
+    """Prepare the upload of a task's content. Raises Refusal: no such task, or no manifest to check it against."""
+    if not db.rows(connection, "deliveries.tasks", hosts=[host], external_ids=[external_id]):
+        raise Refusal(404, "unknown_task", "There is no such task.")
+    manifest = manifests.get(connection, host, external_id)
+    if manifest is None:
+        raise Refusal(409, "no_manifest", "The task has no manifest yet: there is nothing to check an upload against.")
+    delivery = new_id()
+    files = [ListedFile(path=path, size=size, sha256=sha256) for path, size, sha256 in manifest["files"]]
+    [row] = db.rows(
+        connection,
+        "deliveries.insert",
+        id=delivery,
+        source="upload",
+        location=f"{FOLDER}/{delivery}",
+        directory=manifest["directory"],
+        files=_document(files),
+        extra=Extra.REFUSE,
+        host=host,
+        external_id=external_id,
+        list_sha256=manifest["list_sha256"],
+        job_id=None,
+        by=by,
+        seconds=seconds,
+    )
+    keys = [f"{FOLDER}/{delivery}/{n}" for n in range(len(files))]
+    return Offer(delivery, files, keys, row["expires_at"])
+
+
+def complete(connection: Connection, delivery: UUID, author: Author) -> list[Made] | None:
+    """All of an upload is there: check it. Nothing new when that is being done. None when there is no such delivery.
+
+    Raises Refusal when its time is over.
+    """
+    row = db.row(connection, "deliveries.lock", id=delivery)
+    if row is None:
+        return None
+    if row["job_id"] is not None:
+        return []
+    if row["expired"]:
+        raise Refusal(409, "upload_expired", "The time for this upload is over: ask for addresses again.")
+    made = _check(connection, delivery, author)
+    db.run(connection, "deliveries.start", id=delivery, job_id=made[0].id)
+    return [made]
+
+
+def get(connection: Connection, delivery: UUID) -> db.Row | None:
+    """A delivery as it was taken on."""
+    return db.row(connection, "deliveries.get", id=delivery)
+
+
+def object_of(delivery: db.Row, path: str) -> str | None:
+    """The key of a delivered file. None for one that lies elsewhere, and for one that is not of the delivery."""
+    if delivery["source"] == "prefix":
+        return f"{delivery['location']}/{clean(path, entities=False)}"
+    if delivery["source"] == "listed":
+        return None
+    found = [n for n, (name, _, _) in enumerate(delivery["files"]) if name == path]
+    return f"{delivery['location']}/{found[0]}" if found else None
+
+
+def candidates(connection: Connection, delivery: db.Row) -> Sequence[db.Row]:
+    """The manifests that a delivery may match."""
+    by = {name: delivery[name] for name in ("directory", "list_sha256")}
+    return db.rows(connection, "manifests.candidates", **by, limit=MOST_CANDIDATES)
+
+
+def view(connection: Connection, delivery: UUID) -> db.Row | None:
+    """A delivery, how far it is, and what its check has found."""
+    nothing = {"outcome": None, "cursor_time": None, "cursor_id": None}
+    return db.row(connection, "deliveries.view", id=delivery, **nothing, limit=1)
+
+
+def page(
+    connection: Connection, outcome: Outcome | None, cursor: tuple[datetime, str] | None, limit: int
+) -> Sequence[db.Row]:
+    """Deliveries, newest first, after a cursor `(created_at, id)`."""
+    time, last = cursor if cursor is not None else (None, None)
+    return db.rows(
+        connection, "deliveries.view", id=None, outcome=outcome, cursor_time=time, cursor_id=last, limit=limit
+    )
+
+
+def checked(connection: Connection, claim: Claim) -> int:
+    """A check is about to have succeeded: its outcome shows, and what it has matched is filled."""
+    result = db.rows(connection, "deliveries.result", job_id=claim.id)[0]["result"]
+    row = get(connection, UUID(result["delivery"]))
+    if row is None:
+        return 0
+    filled = _fill(connection, result["matched"], row["location"], claim.submitted_by)
+    compared = [each | {"filled": (each["host"], each["external_id"]) in filled} for each in result["compared"]]
+    db.run(connection, "deliveries.checked", id=row["id"], outcome=result["outcome"], compared=db.document(compared))
+    return 0
+
+
+def _fill(connection: Connection, matched: list[list[str]], location: str, by: str) -> set[tuple[str, str]]:
+    """Fill what was matched, unless its manifest has changed since; returns the tasks that there are of it."""
+    if not matched:
+        return set()
+    hosts, ids = [each[0] for each in matched], [each[1] for each in matched]
+    tasks = db.rows(connection, "deliveries.tasks", hosts=hosts, external_ids=ids)
+    same = {"hosts": hosts, "external_ids": ids, "list_sha256": matched[0][2]}
+    kept = {(row["host"], row["external_id"]) for row in db.rows(connection, "manifests.unchanged", **same)}
+    there = [row for row in tasks if (row["host"], row["external_id"]) in kept]
+    fetch_tasks.fill(connection, [Fill(row["id"], location) for row in there], by)
+    db.run(connection, "manifests.located", **same, location=location, by=by)
+    return {(row["host"], row["external_id"]) for row in there}
+
+
+def _check(connection: Connection, delivery: UUID, author: Author) -> Made:
+    command = author.command(KINDS["deliveries.check"], {"delivery": delivery})
+    [receipt] = submission.submit(connection, [command])
+    return command, receipt
+
+
+def _document(files: Sequence[ListedFile]) -> str:
+    return db.document([[file.path, file.size, file.sha256] for file in files])

@@ -1,0 +1,303 @@
+"""What was delivered, from outside: manifests, checks by a job, uploads by presigned addresses, look-ups, the cache."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from infra import db
+from infra.settings import Settings
+from infra.storage import Storage
+from tests.system import System, until
+
+SIZES = {"01 - Café.flac": 10, "02 - B & C.flac": 20, "scans/front.png": 5}
+TASK = text("insert into fetch_tasks (host, external_id, created_by, updated_by) values (:host, :id, 'me', 'me')")
+STATE = text("select state, location, updated_by from fetch_tasks where host = :host and external_id = :id")
+
+
+@dataclass
+class World:
+    """A running system, its database and its bucket."""
+
+    system: System
+    engine: Engine
+    storage: Storage
+
+    def manifest(self, host: str, external_id: str, directory: str, sizes: dict[str, Any]) -> httpx.Response:
+        """Put a manifest."""
+        files = [{"path": path, "size": size} for path, size in sizes.items()]
+        body = {"directory": directory, "files": files, "entities": False}
+        return self.system.http.put(f"/v1/manifests/{host}/{external_id}", json=body)
+
+    def task(self, host: str, external_id: str) -> None:
+        """Make a task that is to be fetched."""
+        with self.engine.begin() as connection:
+            connection.execute(TASK, {"host": host, "id": external_id})
+
+    def state(self, host: str, external_id: str) -> tuple[str, str | None, str]:
+        """State and location of a task, and who changed it last."""
+        with self.engine.connect() as connection:
+            return tuple(connection.execute(STATE, {"host": host, "id": external_id}).one())
+
+    def checked(self, answer: httpx.Response) -> dict[str, Any]:
+        """The delivery once its check is over."""
+        assert answer.status_code == 202, answer.text
+        here = answer.headers["location"]
+
+        def over() -> dict[str, Any] | None:
+            view: dict[str, Any] = self.system.http.get(here).json()
+            return view if view["state"] in {"checked", "failed"} else None
+
+        return until(over, "the delivery is checked")
+
+    def delivered(self, location: str, sizes: dict[str, int], **more: Any) -> dict[str, Any]:
+        """Say that files lie somewhere, and wait for the check."""
+        files = [{"path": path, "size": size} for path, size in sizes.items()]
+        return self.checked(
+            self.system.http.post("/v1/deliveries", json={"location": location, "files": files, **more})
+        )
+
+    def locations(self, **query: str) -> list[tuple[str, str, str]]:
+        """What lies where."""
+        answer = self.system.http.get("/v1/locations", params=query)
+        found = answer.json().get("locations", [])
+        return [(each["host"], each["external_id"], each["location"]) for each in found]
+
+
+@pytest.fixture(scope="module")
+def world(shared: System) -> Iterator[World]:
+    shared.start("gateway", "keeper", "relay")
+    engine = db.connect(shared.environment["REELMILL_DATABASE_URL"], pool=2)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shared.environment.items():
+            patch.setenv(name, value)
+        storage = Storage(Settings())
+    yield World(shared, engine, storage)
+    engine.dispose()
+
+
+def album() -> tuple[str, dict[str, int]]:
+    """A directory and its files, like no other."""
+    name = uuid.uuid4().hex[:8]
+    return f"Ärtist - Album & more {name}", {**SIZES, f"{name}.m3u": 3}
+
+
+@pytest.mark.row("S2-12", "S2-14", "S2-22")
+def test_only_a_whole_delivery_fills_and_then_all_hosts_that_list_the_same(world: World) -> None:
+    directory, sizes = album()
+    for host in ("a.example", "b.example"):
+        assert world.manifest(host, "37", directory, sizes).status_code == 201
+        world.task(host, "37")
+    assert world.manifest("c.example", "1", "called otherwise", sizes).status_code == 201
+    place = f"/seedbox/2/{directory}"
+    first_wrong = world.delivered(place, {**sizes, "01 - Café.flac": 11})
+    assert (first_wrong["outcome"], first_wrong["compared"][0]["wrong"]) == ("mismatch", ["01 - Café.flac"])
+    missing = world.delivered(place, {path: size for path, size in sizes.items() if path != "scans/front.png"})
+    assert (missing["outcome"], missing["compared"][1]["missing"]) == ("partial", ["scans/front.png"])
+    extra = world.delivered(place, {**sizes, "x.nfo": 1}, extra="refuse")
+    assert (extra["outcome"], extra["compared"][0]["extra"]) == ("mismatch", ["x.nfo"])
+    elsewhere = world.delivered(f"{place} (2)", sizes)
+    assert (elsewhere["outcome"], elsewhere["compared"]) == ("unknown", [])
+    assert world.state("a.example", "37") == ("open", None, "me")
+    assert world.locations(host="a.example", external_id="37") == []
+
+    matched = world.delivered(f"{place}/", {**sizes, "x.nfo": 1})
+    assert matched["outcome"] == "matched"
+    assert [(each["host"], each["filled"]) for each in matched["compared"]] == [
+        ("a.example", True),
+        ("b.example", True),
+        ("c.example", False),
+    ]
+    both = [(host, "37", place) for host in ("a.example", "b.example")]
+    for host, external_id, _ in both:
+        assert world.state(host, external_id) == ("filled", place, "test")
+        assert world.locations(host=f"https://{host.upper()}/", external_id=external_id) == [(host, "37", place)]
+    there = [*both, ("c.example", "1", place)]
+    assert world.locations(path=place) == there, "also without a task"
+    assert world.locations(path=f"{place}/scans/front.png") == there
+    assert world.locations(path="/seedbox/2") == []
+    told = world.system.http.get("/v1/deliveries", params={"outcome": "matched", "limit": 1}).json()
+    assert told["deliveries"][0]["id"] == matched["id"]
+
+    other = {**sizes, "03.flac": 1}
+    assert world.manifest("d.example", "1", directory, other).status_code == 201
+    assert world.delivered(place, {**other, "x": 1})["outcome"] == "ambiguous"
+    assert world.delivered(place, other)["outcome"] == "matched"
+    assert world.locations(host="d.example", external_id="1") == [("d.example", "1", place)]
+
+
+@pytest.mark.row("S2-12")
+def test_objects_under_a_prefix_are_looked_at_and_hashed(world: World) -> None:
+    directory, _ = album()
+    content = {"01 - Café.flac": b"one", "cd2/a & b.flac": b"two" * 1000}
+    files = [
+        {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for path, data in content.items()
+    ]
+    body = {"directory": directory, "files": files, "entities": False}
+    assert world.system.http.put("/v1/manifests/a.example/50", json=body).status_code == 201
+    world.task("a.example", "50")
+    prefix = f"incoming/{directory}"
+    for path, data in content.items():
+        world.storage.put_bytes(f"{prefix}/{path}", data, "audio/flac")
+    world.storage.put_bytes(f"{prefix}/01 - Café.flac", b"eno", "audio/flac")
+    odd = world.checked(world.system.http.post("/v1/deliveries", json={"prefix": f"{prefix}/"}))
+    assert (odd["outcome"], odd["compared"][0]["wrong"]) == ("mismatch", ["01 - Café.flac"])
+    world.storage.put_bytes(f"{prefix}/01 - Café.flac", b"one", "audio/flac")
+    good = world.checked(world.system.http.post("/v1/deliveries", json={"prefix": prefix}))
+    assert good["outcome"] == "matched"
+    assert world.state("a.example", "50") == ("filled", prefix, "test")
+    there = world.system.http.get(f"/v1/deliveries/{good['id']}/files/{quote('cd2/a & b.flac')}")
+    assert httpx.get(there.headers["location"]).content == content["cd2/a & b.flac"]
+    for wrong in ("jobs/", "incoming/../jobs", "incoming", "/incoming/x", "incoming//x", ""):
+        assert world.system.http.post("/v1/deliveries", json={"prefix": wrong}).status_code == 400, wrong
+
+
+@pytest.mark.row("S2-20")
+def test_an_upload_by_presigned_addresses_fills_its_task(world: World) -> None:
+    directory, sizes = album()
+    offer = {"host": "a.example", "external_id": "60"}
+    ask = world.system.http.post("/v1/deliveries/uploads", json=offer)
+    assert (ask.status_code, ask.json()["code"]) == (404, "unknown_task")
+    world.task("a.example", "60")
+    ask = world.system.http.post("/v1/deliveries/uploads", json=offer)
+    assert (ask.status_code, ask.json()["code"]) == (409, "no_manifest")
+    world.manifest("a.example", "60", directory, sizes)
+    world.manifest("b.example", "61", "another name", sizes)
+    world.task("b.example", "61")
+    given = world.system.http.post("/v1/deliveries/uploads", json=offer).json()
+    assert [each["path"] for each in given["files"]] == sorted(sizes)
+    here = f"/v1/deliveries/{given['id']}"
+    assert world.system.http.get(here).json()["state"] == "open"
+    with httpx.Client() as store:
+        for each in given["files"]:
+            address = urlsplit(each["url"])
+            wrong_key = address._replace(path=f"{address.path}0").geturl()
+            assert store.put(wrong_key, content=b"x").status_code == 403
+            assert store.put(each["url"], content=b"x" * each["size"]).status_code == 200
+    done = world.checked(world.system.http.post(f"{here}/complete"))
+    assert (done["outcome"], done["location"]) == ("matched", f"deliveries/{given['id']}")
+    for host, external_id in (("a.example", "60"), ("b.example", "61")):
+        assert world.state(host, external_id) == ("filled", done["location"], "test")
+    for path, size in sizes.items():
+        there = world.system.http.get(f"{here}/files/{quote(path)}")
+        assert (there.status_code, httpx.get(there.headers["location"]).content) == (307, b"x" * size), path
+    assert world.system.http.get(f"{here}/files/other").status_code == 404
+    again = world.system.http.post(f"{here}/complete")
+    assert (again.status_code, again.json()["job_id"]) == (202, done["job_id"])
+
+    short = world.system.http.post("/v1/deliveries/uploads", json=offer).json()
+    httpx.put(short["files"][0]["url"], content=b"y" * short["files"][0]["size"])
+    part = world.checked(world.system.http.post(f"/v1/deliveries/{short['id']}/complete"))
+    assert part["outcome"] == "partial"
+    assert world.state("a.example", "60")[1] == done["location"]
+    assert world.system.http.post(f"/v1/deliveries/{uuid.uuid4()}/complete").status_code == 404
+
+
+@pytest.mark.row("S2-13")
+def test_manifests_are_kept_by_host_and_id_and_found_by_directory(world: World) -> None:
+    directory, sizes = album()
+    listed = "01 - Caf&eacute;.flac{{{10}}}|||02 - B &amp; C.flac{{{20}}}|||scans/front.png{{{5}}}"
+    listed += f"|||{directory[-8:]}.m3u{{{{{{3}}}}}}"
+    here = "/v1/manifests/Example.COM:443/abc%2F1"
+    site = {"response": {"torrent": {"filePath": directory.replace("&", "&amp;"), "fileList": listed}}}
+    first = world.system.http.put(here, json=site)
+    assert first.status_code == 201, first.text
+    view = first.json()
+    assert (view["host"], view["external_id"], view["directory"]) == ("example.com", "abc/1", directory)
+    assert {file["path"]: file["size"] for file in view["files"]} == sizes
+    same = world.manifest("example.com", "abc%2F1", directory, sizes).json()
+    assert (same["revision"], same["updated_at"]) == (1, view["updated_at"])
+    assert world.system.http.get(here).json() == view
+    world.manifest("other.example", "9", directory, sizes)
+    query: dict[str, Any] = {"directory": directory, "limit": 1}
+    page = world.system.http.get("/v1/manifests", params=query).json()
+    rest = world.system.http.get("/v1/manifests", params=query | {"cursor": page["next"]}).json()
+    assert [each["host"] for each in page["manifests"] + rest["manifests"]] == ["example.com", "other.example"]
+    assert rest["next"] is None
+    wrong: tuple[Any, ...] = (
+        {"directory": "d", "files": "../x{{{1}}}"},
+        {"directory": "d", "files": [{"path": "a", "size": 1}, {"path": "a", "size": 2}]},
+        {"directory": "d", "files": []},
+        {"directory": "../d", "files": "a{{{1}}}"},
+        [],
+        {"torrent": {"fileList": 7}},
+    )
+    for body in wrong:
+        answer = world.system.http.put("/v1/manifests/a.example/1", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), body
+    assert world.system.http.put("/v1/manifests/-/1", json=site).status_code == 400
+    assert world.system.http.get("/v1/manifests/nobody.example/1").status_code == 404
+
+
+@pytest.mark.row("S2-15")
+def test_a_value_is_there_until_its_time_is_over(world: World) -> None:
+    http, here = world.system.http, f"/v1/cache/a.example/{quote('Björk / Ó', safe='')}"
+    assert http.get(here).status_code == 404
+    put = http.put(here, json={"data": [1, "é"]}, params={"ttl": 600})
+    assert put.status_code == 200, put.text
+    etag = put.headers["etag"]
+    got = http.get(here)
+    assert (got.json(), got.headers["etag"], got.headers["content-type"]) == (
+        {"data": [1, "é"]},
+        etag,
+        "application/json",
+    )
+    assert http.get(here, headers={"If-None-Match": f'"x", {etag}'}).status_code == 304
+    assert http.put(here, json=1, headers={"If-None-Match": "*"}).status_code == 412
+    assert http.put(here, json=1, headers={"If-Match": '"x"'}).status_code == 412
+    other = http.put(here, json=2, headers={"If-Match": etag}).headers["etag"]
+    assert (http.get(here).json(), other != etag) == (2, True)
+    assert http.put(f"{here}/new", json=1, headers={"If-Match": etag}).status_code == 412
+    assert http.put(f"{here}/new", content=b"\0\1", params={"ttl": 1}).status_code == 200
+    until(lambda: http.get(f"{here}/new").status_code == 404, "its second is over")
+    assert http.put(f"{here}/new", content=b"", headers={"If-None-Match": "*"}).status_code == 200
+    assert http.get(f"{here}/new").content == b""
+    assert http.delete(here).status_code == 204
+    assert http.get(here).status_code == http.delete(here).status_code == 404
+    for wrong in ("0", "-1", "x", "99999999999"):
+        assert http.put(here, json=1, params={"ttl": wrong}).status_code == 400
+
+
+def reelmill(system: System, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of the command."""
+    command = [sys.executable, "-c", "from infra.cli.app import main; main()", "--url", system.url, *arguments]
+    done = subprocess.run(
+        command, env=os.environ | {"REELMILL_TOKEN": system.token}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.row("S2-12", "S2-20")
+def test_the_command_looks_through_folders_and_uploads(world: World, tmp_path: Path) -> None:
+    album_of = {name: tmp_path / "done" / f"{name} {uuid.uuid4().hex[:8]}" for name in ("good", "bad", "strange")}
+    for folder in album_of.values():
+        (folder / "cd 1").mkdir(parents=True)
+        (folder / "cd 1" / "Ö & 1.flac").write_bytes(b"x" * 30)
+        (folder / "cover.png").write_bytes(b"y" * 7)
+    for name in ("good", "bad"):
+        world.task("cli.example", name)
+        code, told = reelmill(world.system, "manifests", "put", "cli.example", name, str(album_of[name]), "--hash")
+        assert (code, json.loads(told)["file_count"]) == (0, 2)
+    (album_of["bad"] / "cover.png").write_bytes(b"yyyyyyz")
+    code, told = reelmill(
+        world.system, "deliveries", "check", str(tmp_path / "done"), "--each", "--refuse-extra", "--hash", "--json"
+    )
+    assert code == 1
+    found = {Path(view["location"]).name.partition(" ")[0]: view["outcome"] for view in json.loads(told)}
+    assert found == {"good": "matched", "bad": "mismatch", "strange": "unknown"}
+    assert reelmill(world.system, "deliveries", "where", "cli.example", "good") == (0, f"{album_of['good']}\n")
+    (album_of["bad"] / "cover.png").write_bytes(b"y" * 7)
+    code, told = reelmill(world.system, "deliveries", "upload", "cli.example", "bad", str(album_of["bad"]))
+    assert (code, json.loads(told)["outcome"]) == (0, "matched")
+    assert world.state("cli.example", "bad")[0] == "filled"
