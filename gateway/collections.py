@@ -23,6 +23,7 @@ from schemas.collections import (
     CollectionRequest,
     CollectionSummary,
     CollectionView,
+    FoundAt,
     ItemMove,
     ItemPage,
     ItemSummary,
@@ -163,10 +164,11 @@ def _item(connection: Connection, name: str, key: str) -> ItemView | None:
         ItemMove.model_validate(dict(move) | {"lease": move["lease_id"], "error": move["error_message"]})
         for move in collections.history(connection, name, key)
     ]
+    found = [FoundAt.model_validate(dict(place)) for place in collections.found(connection, row)]
     held = row["state"] in {"leased", "running"}
     holder = {name: row[name] if held else None for name in ("owner", "worker", "expires_at")}
     return ItemView.model_validate(
-        _told(row) | holder | {"lease": row["lease_id"] if held else None, "history": history}
+        _told(row) | holder | {"lease": row["lease_id"] if held else None, "history": history, "found": found}
     )
 
 

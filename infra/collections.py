@@ -77,6 +77,11 @@ def history(connection: Connection, name: str, key: str) -> Sequence[db.Row]:
     return db.rows(connection, "items.history", pool=found["pool_id"], position=found["position"])
 
 
+def found(connection: Connection, item: db.Row) -> Sequence[db.Row]:
+    """Where an item was found, the first place first."""
+    return db.rows(connection, "fetch_tasks.of_item", pool=item["pool_id"], position=item["position"])
+
+
 def page(
     connection: Connection, name: str, partition: str | None, after: tuple[int, int], limit: int
 ) -> Sequence[db.Row]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.fetching import FetchState
 from schemas.fields import Strict
 from schemas.items import ItemState, Ordering
 from schemas.leases import ItemKey, Partition, Seconds
@@ -127,6 +128,16 @@ class ItemMove(BaseModel):
     error: str | None
 
 
+class FoundAt(BaseModel):
+    """Where an item was found, and how far the fetching is."""
+
+    task: int
+    host: str
+    external_id: str
+    state: FetchState
+    location: str | None
+
+
 class ItemView(ItemSummary):
     """An item, whole."""
 
@@ -136,6 +147,7 @@ class ItemView(ItemSummary):
     expires_at: datetime | None
     result: dict[str, Any] | None
     history: list[ItemMove]
+    found: list[FoundAt]
 
 
 class WorkerScore(BaseModel):

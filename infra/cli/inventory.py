@@ -18,7 +18,7 @@ Collection = Annotated[str, typer.Option("--collection", "-c", help="The invento
 Count = Annotated[int, typer.Argument(help="How many, from 1 to 100.")]
 Lease = Annotated[str, typer.Argument(help="The lease's id.")]
 COLUMNS = ("Album Title", "Artist Name")
-RULES = {"ordering": "arrival", "ttl": 3600, "retry_seconds": 3600}
+RULES = {"ordering": "arrival", "ttl": 3600, "retry_seconds": 3600, "max_attempts": 10}
 
 
 @app.command("import")

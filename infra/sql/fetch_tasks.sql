@@ -136,6 +136,11 @@ join items i on i.pool_id = l.pool_id and i.position = l.position
 left join item_states s on s.pool_id = l.pool_id and s.position = l.position
 where l.task_id = :id order by l.found_at, l.pool_id, l.position limit 1000
 
+-- name: of_item
+select t.id as task, t.host, t.external_id, t.state, t.location
+from candidates l join fetch_tasks t on t.id = l.task_id
+where l.pool_id = :pool and l.position = :position order by l.found_at, t.id limit 1000
+
 -- name: history
 select state, lease_id as lease, owner, worker, leased_at, expires_at, location, reason, updated_by as by,
     updated_at as at, revision

@@ -275,6 +275,11 @@ def test_one_task_for_all_who_asked_and_albums_that_are_looked_for_again(running
     items = http.get(f"/v1/fetch-tasks/{seen['id']}").json()["items"]
     assert sorted(item["key"].partition("\x1f")[0] for item in items) == ["one", "three", "two"]
     assert taken(http, first) == taken(http, second) == {}
+    found = http.get(f"/v1/collections/{second}/items/three%1FArtist of three").json()["found"]
+    assert [(place["task"], place["external_id"], place["state"]) for place in found] == [
+        (tasks[0], "7", "open"),
+        (tasks[1], "t-1", "open"),
+    ]
     gone = f"/v1/fetch-tasks/{seen['id']}/unavailable"
     assert http.post(gone, json={"reason": ""}).status_code == 400
     assert http.post(gone, json={"reason": "taken down"}).json()["reason"] == "taken down"
