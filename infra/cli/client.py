@@ -33,6 +33,10 @@ class Client:
             base_url=url, headers=headers, timeout=httpx.Timeout(30, read=90), follow_redirects=True
         )
 
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         """The JSON answer. Raises Refused with the problem's sentence."""
         response = self._send(method, path, **arguments)

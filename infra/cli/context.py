@@ -55,9 +55,11 @@ class Target:
 
 
 def client(context: typer.Context) -> Client:
-    """The client of this invocation."""
+    """A client for this invocation; it hangs up at its end."""
     target: Target = context.obj
-    return target.client()
+    made = target.client()
+    context.call_on_close(made.close)
+    return made
 
 
 def show(document: Any) -> None:

@@ -104,13 +104,9 @@ def run(
     Exit code 44 says that it cannot be had. After any other failure the task goes back, and so do all that are left on
     Ctrl-C and SIGTERM. Exit code 1 when a command failed.
     """
-    caller = client(context)
-    told = _taken(caller, host, running.few(count), ttl)
-    if not told["tasks"]:
-        talk.print("There is nothing to fetch.")
-        return
+    caller, number = client(context), running.few(count)
     done = failed = 0
-    with running.held(lambda: _released(caller, told["lease"])):
+    with running.held(lambda: _taken(caller, host, number, ttl), lambda lease: _released(caller, lease)) as told:
         for task in told["tasks"]:
             if _fetched(caller, told, task, command):
                 done += 1
@@ -134,9 +130,9 @@ def _fetched(caller: Client, lease: dict[str, Any], task: dict[str, Any], comman
     return False
 
 
-def _taken(caller: Client, host: str, count: int, ttl: float | None) -> Any:
+def _taken(caller: Client, host: str, count: int, ttl: float | None) -> dict[str, Any]:
     body = {"host": host, "count": count, "worker": "cli"} | ({"ttl": ttl} if ttl is not None else {})
-    return caller.call("POST", "/v1/fetch-leases", json=body)
+    return dict(caller.call("POST", "/v1/fetch-leases", json=body))
 
 
 def _released(caller: Client, lease: str) -> Any:

@@ -88,13 +88,11 @@ def run(
     Without a line, the album was looked for in vain. A command that fails says nothing: the album goes back, and so do
     all that are left on Ctrl-C and SIGTERM. Exit code 1 when a command failed.
     """
-    caller = client(context)
-    told = _taken(caller, running.few(count), collection)
-    if not told["albums"]:
-        talk.print("There is nothing to look for.")
-        return
+    caller, number = client(context), running.few(count)
     done = failed = 0
-    with running.held(lambda: _released(caller, told["lease"], collection)):
+    with running.held(
+        lambda: _taken(caller, number, collection), lambda lease: _released(caller, lease, collection)
+    ) as told:
         for album in told["albums"]:
             caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{told['lease']}/extend", json={})
             ended = running.run(command, album=album["album"], artist=album["sortArtist"], id=str(album["id"]))
@@ -120,8 +118,8 @@ def stats(context: typer.Context, collection: Collection = "albums", as_json: Js
     table(names, [[str(host[name]) for name in names] for host in told["hosts"]])
 
 
-def _taken(caller: Client, count: int, collection: str) -> Any:
-    return caller.call("POST", f"/metadata/{count}", params={"collection": collection, "worker": "cli"})
+def _taken(caller: Client, count: int, collection: str) -> dict[str, Any]:
+    return dict(caller.call("POST", f"/metadata/{count}", params={"collection": collection, "worker": "cli"}))
 
 
 def _submitted(caller: Client, body: Any, collection: str) -> Any:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -15,6 +16,7 @@ MISSING = 44
 """A command that exits with this says that there is nothing to be had."""
 MOST = 100
 TOLD_BYTES = 900
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def few(count: int) -> int:
@@ -25,14 +27,29 @@ def few(count: int) -> int:
 
 
 @contextmanager
-def held(release: Callable[[], object]) -> Iterator[None]:
-    """Give back what is left at the end, on Ctrl-C and on SIGTERM too."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+def held(take: Callable[[], dict[str, Any]], release: Callable[[str], object]) -> Iterator[dict[str, Any]]:
+    """What is taken, with its `lease`; what is left is given back at the end, on Ctrl-C and on SIGTERM too.
+
+    A signal that comes while something is being taken waits for the answer, which says what there is to give back.
+    """
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in SIGNALS}
+    lease = None
     try:
-        yield
+        told = take()
+        lease = told.get("lease")
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        if noted:
+            raise KeyboardInterrupt
+        yield told
     finally:
-        release()
-        signal.signal(signal.SIGTERM, before)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        if lease is not None:
+            release(lease)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(command: list[str], **words: str) -> subprocess.CompletedProcess[str]:

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.cli.app import main
 from infra.cli.exits import Exit
 from infra.tokens import Role
-from tests.journey.test_cli import reelmill
 from tests.journey.test_items import by_state, imported
 from tests.journey.test_legacy_segments import as_role
 from tests.system import System, until
@@ -365,63 +365,83 @@ def test_statistics(running: System) -> None:
     assert http.get("/stats", params={"collection": "<script>"}).status_code == 404
 
 
-def told(system: System, *words: str, code: Exit = Exit.OK) -> Any:
-    done = reelmill(system, *words)
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done
+class CommandLine:
+    """The command line, in this process: what it prints as JSON, and its exit code."""
+
+    def __init__(self, system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        monkeypatch.setenv("REELMILL_URL", system.url)
+        monkeypatch.setenv("REELMILL_TOKEN", system.token)
+
+    def __call__(self, *words: str, code: Exit = Exit.OK) -> Any:
+        self._monkeypatch.setattr(sys, "argv", ["reelmill", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = self._capsys.readouterr()
+        assert (ended.value.code or 0) == code, said.err
+        return json.loads(said.out) if said.out.startswith(("{", "[")) else None
+
+
+@pytest.fixture
+def reelmill(running: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(running, monkeypatch, capsys)
 
 
 @pytest.mark.row("S2-23", "S2-01")
-def test_the_command_line(running: System, tmp_path: Path) -> None:
+def test_the_command_line(running: System, reelmill: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_bytes(csv("k", "l", "m"))
     for inserted in (3, 0):
-        job = told(running, "inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", "--json")
+        job = reelmill("inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", "--json")
         assert job["result"]["inserted"] == inserted
     for number in ("0", "101"):
-        told(running, "inventory", "lease", number, "-c", "cli", code=Exit.FAILED)
-        told(running, "fetch", "lease", "cli.example", number, code=Exit.FAILED)
-    first = told(running, "inventory", "lease", "1", "-c", "cli")
+        reelmill("inventory", "lease", number, "-c", "cli", code=Exit.FAILED)
+        reelmill("fetch", "lease", "cli.example", number, code=Exit.FAILED)
+    first = reelmill("inventory", "lease", "1", "-c", "cli")
     (tmp_path / "found.json").write_text(json.dumps({str(first["albums"][0]["id"]): [pair("cli.example", 5)]}))
-    assert told(running, "inventory", "submit", str(tmp_path / "found.json"), "-c", "cli")["success"]
+    assert reelmill("inventory", "submit", str(tmp_path / "found.json"), "-c", "cli")["success"]
     (tmp_path / "found.json").write_text('{"999999999": []}')
-    told(running, "inventory", "submit", str(tmp_path / "found.json"), "-c", "cli", code=Exit.NOT_FOUND)
+    reelmill("inventory", "submit", str(tmp_path / "found.json"), "-c", "cli", code=Exit.NOT_FOUND)
     search = ("sh", "-c", 'if [ "$0" = l ]; then echo "HTTPS://cli.example/ 6"; echo "cli.example 7"; fi', "{album}")
-    told(running, "inventory", "run", "9", "-c", "cli", "--", *search)
+    reelmill("inventory", "run", "9", "-c", "cli", "--", *search)
     assert by_state(running, "cli") == {"completed": 2, "available": 1}
-    lease = told(running, "fetch", "lease", "cli.example", "1")
-    assert told(running, "fetch", "extend", lease["lease"])["open"] == 1
-    assert told(running, "fetch", "release", lease["lease"])["released"] == 1
+    lease = reelmill("fetch", "lease", "cli.example", "1")
+    assert reelmill("fetch", "extend", lease["lease"])["open"] == 1
+    assert reelmill("fetch", "release", lease["lease"])["released"] == 1
     fetch = ("sh", "-c", '[ "$0" = 5 ] && exit 44; [ "$0" = 6 ] && exit 3; echo working; echo "/music/$0"', "{id}")
-    told(running, "fetch", "run", "cli.example", "100", "--", *fetch, code=Exit.FAILED)
-    tasks = told(running, "fetch", "list", "--host", "cli.example", "--json")
+    reelmill("fetch", "run", "cli.example", "100", "--", *fetch, code=Exit.FAILED)
+    tasks = reelmill("fetch", "list", "--host", "cli.example", "--json")
     assert [(t["external_id"], t["state"], t["location"]) for t in tasks] == [
         ("5", "unavailable", None),
         ("6", "open", None),
         ("7", "filled", "/music/7"),
     ]
-    assert told(running, "fetch", "deliver", str(tasks[1]["id"]), "/music/6")["results"][0]["outcome"] == "done"
-    told(running, "fetch", "unavailable", str(tasks[1]["id"]), "gone", code=Exit.CONFLICT)
-    assert told(running, "inventory", "stats", "-c", "cli", "--json")["by_state"]["available"] == 2
+    assert reelmill("fetch", "deliver", str(tasks[1]["id"]), "/music/6")["results"][0]["outcome"] == "done"
+    reelmill("fetch", "unavailable", str(tasks[1]["id"]), "gone", code=Exit.CONFLICT)
+    assert reelmill("inventory", "stats", "-c", "cli", "--json")["by_state"]["available"] == 2
 
 
 @pytest.mark.row("S2-23")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_gives_back_what_it_holds(running: System, number: signal.Signals) -> None:
+def test_an_interrupted_run_gives_back_what_it_holds(running: System) -> None:
     name, host = inventory(running, "i", "j", "k"), f"{uuid.uuid4().hex[:8]}.example"
     ids = taken(running.http, name, 1)
     submitted(running.http, name, {str(ids["i"]): [pair(host, n) for n in range(3)]})
-    state = {"host": host, "state": "leased"}
-    runs: list[tuple[tuple[str, ...], Callable[[], Any]]] = [
-        (("inventory", "run", "9", "-c", name), lambda: by_state(running, name).get("leased")),
-        (("fetch", "run", host, "9"), lambda: len(running.http.get("/v1/fetch-tasks", params=state).json()["tasks"])),
+    leased = {"host": host, "state": "leased"}
+    runs: list[tuple[signal.Signals, tuple[str, ...], Callable[[], Any]]] = [
+        (signal.SIGINT, ("inventory", "run", "9", "-c", name), lambda: by_state(running, name).get("leased")),
+        (
+            signal.SIGTERM,
+            ("fetch", "run", host, "9"),
+            lambda: running.http.get("/v1/fetch-tasks", params=leased).json()["tasks"],
+        ),
     ]
-    for words, holds in runs:
+    for number, words, holds in runs:
         started = subprocess.Popen(
             [sys.executable, "-c", "from infra.cli.app import main; main()", *words, "--", "sleep", "600"],
             env=os.environ | {"REELMILL_URL": running.url, "REELMILL_TOKEN": running.token},
             start_new_session=True,
         )
         until(holds, "it has its lease")
-        os.killpg(started.pid, number)
-        assert started.wait(timeout=60) != 0
+        os.kill(started.pid, number)
+        assert started.wait(timeout=60) == 130
         assert not holds()
