@@ -331,6 +331,16 @@ def test_an_import_keeps_progress_and_passes_over_what_is_done(database: Engine)
     assert sums(database) == truth(database) == {"completed": 490, "leased": 11}
 
 
+def test_after_an_import_the_planner_knows_the_items(database: Engine) -> None:
+    known = text("select count(*) from pg_stats where tablename = 'items' and attname = 'key'")
+    make(database, "c", [f"k{n}" for n in range(100)])
+    with database.begin() as connection:
+        assert connection.execute(known).scalar_one() == 0
+        imports.refresh(connection)
+    with database.begin() as connection:
+        assert connection.execute(known).scalar_one() == 1
+
+
 def test_the_database_refuses_a_move_from_another_state(hundred: Engine) -> None:
     lease = acquire(hundred, 1)
     submit(hundred, lease, "completed")
