@@ -289,9 +289,11 @@ def test_bad_videos_fail_with_a_code(system: System, dots: Dots, tmp_path: Path)
     cut = (tmp_path / "fast.mp4").read_bytes()
     cut = cut[: len(cut) * 6 // 10]
     cases = {
-        "unreadable_video": [b"", b"this is not a video\n" * 50, whole[: len(whole) // 4], b"#EXTM3U\n/etc/passwd\n"],
+        "unreadable_video": [b"this is not a video\n" * 50, whole[: len(whole) // 4], b"#EXTM3U\n/etc/passwd\n"],
         "video_damaged": [cut],
     }
+    empty = system.http.post("/v1/files", params={"name": "empty.mp4"}, content=b"")
+    assert (empty.status_code, empty.json()["code"]) == (400, "file_missing")
     for code, videos in cases.items():
         for video in videos:
             file = system.upload(video, "bad.mp4")
