@@ -19,6 +19,7 @@ from infra.settings import Settings
 JOBS = 500
 OUTPUTS = 5000
 FILES = 200
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.1, 60.0
 #: As many batches at once for somebody who waits: they are held until the end.
 ROUNDS = 10
 
@@ -54,7 +55,8 @@ def terms_of(settings: Settings) -> Terms:
 
 def period(terms: Terms) -> float:
     """Seconds from one round to the next: short where terms are."""
-    return min([60.0, *(term / 4 for term in (terms.jobs, terms.files, *terms.kinds.values()) if term)])
+    shortest = min([LONGEST_PERIOD, *(term / 4 for term in (terms.jobs, terms.files, *terms.kinds.values()) if term)])
+    return max(shortest, SHORTEST_PERIOD)
 
 
 def let_go(connection: Connection, terms: Terms) -> Round:

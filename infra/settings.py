@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.refusals import CannotStart
+from schemas.registry import KINDS
 
 MIB = 1024 * 1024
 
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     event_days: float = Field(90, gt=0, description="Events are kept for so long, or until they have gone out.")
     webhook_private: bool = Field(False, description="Let webhooks go to private and loopback addresses.")
     retention_seconds: float = Field(90 * 24 * 3600, ge=0, description="Finished jobs are kept so long; 0 for ever.")
-    retention_kinds: dict[str, float] = Field(
+    retention_kinds: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description='JSON: the same for single kinds, as {"analyze.sleep": 86400}; 0 for ever.'
     )
     file_seconds: float = Field(0, ge=0, description="Uploads that no job reads are kept so long; 0 for ever.")
@@ -77,6 +78,14 @@ class Settings(BaseSettings):
     orphan_seconds: float = Field(24 * 3600, ge=60, description="Objects that no row names are removed after this age.")
     scratch: Path | None = Field(None, description="Folder for work files; the system's temporary folder by default.")
     log_format: str = Field("json", pattern="^(json|text)$")
+
+    @field_validator("retention_kinds")
+    @classmethod
+    def _known(cls, kinds: dict[str, float]) -> dict[str, float]:
+        unknown = set(kinds) - set(KINDS)
+        if unknown:
+            raise ValueError(f"there is no kind {min(unknown)}")
+        return kinds
 
     @model_validator(mode="after")
     def _one_job_per_device(self) -> Self:

@@ -292,6 +292,8 @@ def test_bad_videos_fail_with_a_code(system: System, dots: Dots, tmp_path: Path)
         "unreadable_video": [b"this is not a video\n" * 50, whole[: len(whole) // 4], b"#EXTM3U\n/etc/passwd\n"],
         "video_damaged": [cut],
     }
+    empty = system.http.post("/v1/files", params={"name": "empty.mp4"}, content=b"")
+    assert (empty.status_code, empty.json()["code"]) == (400, "file_missing")
     for code, videos in cases.items():
         for video in videos:
             file = system.upload(video, "bad.mp4")
@@ -375,6 +377,14 @@ def test_models_are_looked_into_before_they_count(system: System, dots: Dots) ->
         answer = system.http.post("/v1/models", json=body)
         assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
     assert not Path("/tmp/reelmill-was-here").exists()
+    cameras = [{"name": name, "projection": c.projection.tolist()} for name, c in scene.CAMERAS.items()]
+    for wrong in (cameras[:1], [*cameras, cameras[0] | {"name": "third"}], [cameras[0]] * 2):
+        answer = system.http.post(
+            "/v1/models", json={"name": "bad", "kind": "rig", "cameras": wrong, "models": ["dots"]}
+        )
+        assert answer.status_code == 400, answer.text
+    alone = {"kind": "analyze.triangulate", "params": {"file": again.json()["file_id"], "model": "dots-rig"}}
+    assert system.http.post("/v1/jobs", json=alone).json()["code"] == "invalid_parameter"
     assert system.http.get("/v1/models/bad").status_code == 404
     second = register(system, name="colours", kind="tracker", tracker=TRACKER)
     assert second["version"] == 2

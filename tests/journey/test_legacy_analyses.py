@@ -31,8 +31,7 @@ def system(shared: System) -> System:
 @pytest.fixture
 def working(system: System) -> System:
     """The same with those who do the work, and nothing left to do of earlier tests."""
-    for left in system.http.get("/analysis", params={"state": "PENDING", "limit": "1000"}).json():
-        system.http.delete(f"/analysis/{left['analysis_id']}")
+    cancel_pending(system)
     system.start(*(name for name in ("relay", "analyzer") if name not in system.processes))
     return system
 
@@ -41,6 +40,12 @@ def working(system: System) -> System:
 def hello(system: System) -> str:
     """The file of the README."""
     return str(system.http.post("/file", files={"file": ("hello.txt", HELLO)}).json()["file_id"])
+
+
+def cancel_pending(system: System) -> None:
+    """Nobody is to do what earlier tests have left."""
+    for left in system.http.get("/analysis", params={"state": "PENDING", "limit": "1000"}).json():
+        system.http.delete(f"/analysis/{left['analysis_id']}")
 
 
 def start(system: System, file_id: str, time: object, **fields: str) -> str:
@@ -219,6 +224,7 @@ def test_analyses_are_listed_in_pages_and_filtered(system: System, hello: str) -
 
 @pytest.mark.row("S1-07")
 def test_an_analysis_is_accepted_while_the_broker_is_away(system: System, hello: str) -> None:
+    cancel_pending(system)
     system.stop_one("gateway")
     system.start("gateway", REELMILL_AMQP_URL="amqp://nobody:nothing@127.0.0.1:1/none")
     analysis_id = start(system, hello, 0)
@@ -244,8 +250,8 @@ def test_sleeps_on_one_file_keep_their_own_results_for_ever(working: System, hel
 
 
 @pytest.mark.row("S1-06", "S1-22")
-def test_a_long_sleep_holds_its_file_until_it_is_cancelled(working: System, hello: str) -> None:
-    system = working
+def test_a_long_sleep_holds_its_file_until_it_is_cancelled(working: System) -> None:
+    system, hello = working, working.upload(b"slept on")
     long, short = start(system, hello, 600), start(system, hello, 0)
     until(lambda: system.http.get(f"/analysis/{long}").json()["state"] == "STARTED", "the long sleep runs")
     assert system.http.delete(f"/file/{hello}").status_code == 409
