@@ -2,7 +2,7 @@
 
     python -m tests.bench.hour FOLDER [--minutes 60]
 
-The hour is a short test picture with B-frames over and over, so that it decodes fast; a frame a second of it is wanted.
+The hour is a test picture with B-frames over and over, which decodes fast; a frame a second of it is wanted.
 The splitter is killed (`kill -9`) at 50 % and started again. Prints Markdown, for RESULTS.md.
 """
 
@@ -44,7 +44,7 @@ def film(folder: Path, minutes: int) -> Path:
     path, clip = folder / f"film-{minutes}.mp4", folder / "film-clip.mp4"
     if path.exists():
         return path
-    picture = f"testsrc2=size=1920x1080:rate=30:duration={CLIP_SECONDS}"
+    picture = f"smptehdbars=size=1920x1080:rate=30:duration={CLIP_SECONDS}"
     quiet = ("ffmpeg", "-nostdin", "-y", "-v", "error")
     codec = "-c:v libx264 -preset veryfast -crf 23 -g 60 -bf 3 -b_strategy 0 -pix_fmt yuv420p"
     subprocess.run([*quiet, "-f", "lavfi", "-i", picture, *codec.split(), clip], check=True)
