@@ -42,7 +42,11 @@ if (live && window.htmx) {
   const open = () => {
     if (every) return ask();
     source = new EventSource(live.dataset.live);
-    source.onopen = () => tell("live", "Live");
+    source.onopen = () => {
+      tell("live", "Live");
+      /* What ended between the page and its stream is in neither: a page that shows something unfinished asks once. */
+      if (document.querySelector("[data-region] .state:is(.running, .queued, .scheduled, .pending)")) news();
+    };
     source.onmessage = () => { timer ??= setTimeout(news, 1000); };
     source.onerror = () => tell("away", "Reconnecting");
     source.addEventListener("close", () => {});
