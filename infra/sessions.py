@@ -10,7 +10,7 @@ import secrets
 from sqlalchemy import Connection
 
 from infra import db
-from infra.tokens import Identity, Role
+from infra.tokens import Identity, identity_of
 
 LONGEST_SECONDS = 12 * 3600.0
 
@@ -34,7 +34,7 @@ def find(connection: Connection, secret: str) -> Identity | None:
     row = db.row(connection, "sessions.find", id_sha256=_digest(secret))
     if row is None:
         return None
-    return Identity(row["name"], frozenset(Role(role) for role in row["roles"]), row["live_jobs"])
+    return identity_of(row)
 
 
 def end(connection: Connection, secret: str) -> None:

@@ -14,6 +14,10 @@ from infra import db
 PREFIX = "rm_"
 
 
+class OtherTenant(Exception):
+    """A token of this name belongs to another tenant."""
+
+
 class Role(StrEnum):
     """What a caller may do. An admin may do everything; a reader only look."""
 
@@ -31,6 +35,8 @@ class Identity:
     roles: frozenset[Role]
     live_jobs: int | None = None
     """How many live jobs the caller may have; None is no limit."""
+    tenant: str = ""
+    """Whose things the caller sees: a tenant's alone, or everything."""
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role, directly, as an admin, or because every role may read."""
@@ -43,10 +49,14 @@ def create(
     roles: Sequence[Role],
     expires_at: datetime | None = None,
     live_jobs: int | None = None,
+    tenant: str = "",
 ) -> str:
-    """Make a token, replacing the one of the same name, and return its secret: the only time it is seen."""
+    """Make a token, replacing the one of the same name, and return its secret: the only time it is seen.
+
+    Raises OtherTenant when the name is that of another tenant's token: what its holder has made stays his tenant's.
+    """
     secret = PREFIX + secrets.token_urlsafe(32)
-    db.run(
+    made = db.run(
         connection,
         "tokens.upsert",
         name=name,
@@ -54,7 +64,10 @@ def create(
         secret_sha256=_digest(secret),
         expires_at=expires_at,
         live_jobs=live_jobs,
+        tenant=tenant,
     )
+    if not made:
+        raise OtherTenant(name)
     return secret
 
 
@@ -63,7 +76,12 @@ def find(connection: Connection, secret: str) -> Identity | None:
     row = db.row(connection, "tokens.find", secret_sha256=_digest(secret))
     if row is None:
         return None
-    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"])
+    return identity_of(row)
+
+
+def identity_of(row: db.Row) -> Identity:
+    """The caller in a row with name, roles, live_jobs and tenant."""
+    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"], row["tenant"])
 
 
 def revoke(connection: Connection, name: str) -> bool:

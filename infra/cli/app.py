@@ -9,6 +9,7 @@ import typer
 from infra.cli import datasets, dead, files, items, jobs, kinds, lease, models, operate, schedules, webhooks, worker
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
+from infra.cli.backup import backup, restore
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
 from infra.cli.doctor import console, doctor
@@ -41,6 +42,9 @@ app.add_typer(webhooks.app, name="webhooks")
 app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
+app.command()(operate.producer)
+app.command()(backup)
+app.command()(restore)
 app.command()(split)
 app.command()(export)
 app.command()(analyze)

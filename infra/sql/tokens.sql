@@ -1,15 +1,16 @@
 -- name: upsert
-insert into tokens (name, roles, secret_sha256, expires_at, live_jobs)
+insert into tokens (name, roles, secret_sha256, expires_at, live_jobs, tenant)
 values (
-    :name, cast(:roles as text[]), :secret_sha256, cast(:expires_at as timestamptz), cast(:live_jobs as integer)
+    :name, cast(:roles as text[]), :secret_sha256, cast(:expires_at as timestamptz), cast(:live_jobs as integer), :tenant
 )
 on conflict (name) do update set
     roles = excluded.roles, secret_sha256 = excluded.secret_sha256, expires_at = excluded.expires_at,
     live_jobs = excluded.live_jobs,
     created_at = now(), revoked_at = null
+where tokens.tenant = excluded.tenant
 
 -- name: find
-select name, roles, live_jobs from tokens
+select name, roles, live_jobs, tenant from tokens
 where secret_sha256 = :secret_sha256 and revoked_at is null and (expires_at is null or expires_at > now())
 
 -- name: revoke
