@@ -19,7 +19,7 @@ from infra import db, tenancy, tokens
 from infra.tables import metadata
 from infra.tokens import Role
 from tests.clips.factory import Clips, Recipe
-from tests.furniture import NOBODY, PLACE, Furniture, furnish
+from tests.furniture import COMMON, NOBODY, PLACE, Furniture, furnish
 from tests.labelled import client
 from tests.system import System, until
 
@@ -70,7 +70,7 @@ socket.getaddrinfo = lambda host, *a, **k: look_up(host, *a, **k) if near(host) 
 socket.socket.connect = lambda self, to: connect(self, to) if not isinstance(to, tuple) or near(to[0]) else refuse(to)
 """
 #: Places of ids that only operators have.
-OPERATORS = ("webhooks/webhook_id", "parked/parked_id")
+OPERATORS = ("webhooks/webhook_id", "parked/parked_id", "dead/fingerprint")
 INJECTIONS = (
     "' or '1'='1",
     "1; drop table jobs; --",
@@ -159,6 +159,8 @@ def test_no_route_with_an_id_answers_for_anothers(
     callers: dict[str, httpx.Client], things: dict[str, Furniture], database: Engine
 ) -> None:
     ann, bob = things["ann"], things["bob"]
+    sorts = {f"{word}/{name}" for line in (*ENDPOINTS, *PAGES) for word, name in PLACE.findall(line.path)}
+    assert sorts <= {*ann.ids, *COMMON, *OPERATORS}, "a new sort of id: `tests.furniture` makes one of everything"
     before = counted(database)
     wrong = []
     looked = 0
