@@ -120,7 +120,8 @@ class Matrix:
             self._system.processes.pop(step.process)
             self._system.start(name)
             jobs = Work(self._system, self._clip, broken, lambda: self._mend(step, name)).ask()
-            until(lambda: self._mend(step, name) or self._over(jobs), f"all is done after: {step.what}", 120)
+            done = f"it was struck and all is done: {step.what}"
+            until(lambda: self._mend(step, name) or (flag.exists() and self._over(jobs)), done, 120)
             broken.not_struck = int(not flag.exists())
         if step.process not in self._system.processes:  # it lives, or only its child died
             self._system.stop_one(name)

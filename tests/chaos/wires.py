@@ -20,6 +20,7 @@ class Wires:
         self._thread = threading.Thread(target=self._loop.run_forever, name="wires", daemon=True)
         self._whole = asyncio.Event()
         self._ends: set[asyncio.StreamWriter] = set()
+        self._servers: list[asyncio.Server] = []
         self.environment: dict[str, str] = {}
         """The variables by which processes reach their servers over these wires."""
 
@@ -33,8 +34,10 @@ class Wires:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def cut(self) -> None:
         """Every connection breaks off; whoever connects anew hears nothing."""
@@ -45,6 +48,17 @@ class Wires:
         """Whoever waited finds his connection closed, and may try again."""
         self._loop.call_soon_threadsafe(self._whole.set)
 
+    async def _end(self) -> None:
+        """Take the servers away, and let every connection end."""
+        for server in self._servers:
+            server.close()
+        self._whole.set()
+        self._break()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
     async def _lay(self, address: str) -> int:
         parts = urlsplit(address)
         assert parts.hostname is not None
@@ -53,6 +67,7 @@ class Wires:
             await self._carry(reader, writer, str(parts.hostname), int(parts.port or 0))
 
         server = await asyncio.start_server(carry, "127.0.0.1", 0, family=socket.AF_INET)
+        self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:

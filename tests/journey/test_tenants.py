@@ -159,7 +159,8 @@ def test_no_route_with_an_id_answers_for_anothers(
     callers: dict[str, httpx.Client], things: dict[str, Furniture], database: Engine
 ) -> None:
     ann, bob = things["ann"], things["bob"]
-    sorts = {f"{word}/{name}" for line in (*ENDPOINTS, *PAGES) for word, name in PLACE.findall(line.path)}
+    paths = [endpoint.path for endpoint in ENDPOINTS] + [page.path for page in PAGES]
+    sorts = {f"{word}/{name}" for path in paths for word, name in PLACE.findall(path)}
     assert sorts <= {*ann.ids, *COMMON, *OPERATORS}, "a new sort of id: `tests.furniture` makes one of everything"
     before = counted(database)
     wrong = []
