@@ -55,9 +55,8 @@ class Wires:
         self._whole.set()
         self._break()
         rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        if rest:
+            await asyncio.wait(rest, timeout=5)
 
     async def _lay(self, address: str) -> int:
         parts = urlsplit(address)
