@@ -17,7 +17,7 @@ RATE ?= 5
 CONSOLE := gateway/console
 VENDOR := $(CONSOLE)/vendor
 
-.PHONY: help demo test up check format contracts rows bench chaos lock clean rabbitmq console browser
+.PHONY: help demo test up check format contracts rows bench chaos fuzz licences sbom audit lock clean rabbitmq console browser
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -104,6 +104,25 @@ bench: $(FULL) $(PEERS)/.ready rabbitmq ## Measure against the peers, as ratios 
 
 chaos: $(READY) rabbitmq ## Strike everything down while jobs come in, and count what is lost: make chaos [ARGS="--jobs 500 --seconds 60"]
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+fuzz: $(READY) rabbitmq ## Send senseless requests, messages and media, and count what breaks: make fuzz [ARGS="--requests 20000"]
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+licences: $(READY) ## Print the licence of every library; fails when one is not let in
+	@$(BIN)/python -m tests.licences
+
+sbom: $(READY) ## Write a CycloneDX bill of materials of the locked libraries: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/uvx --quiet --from 'cyclonedx-bom>=7,<8' cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o build/sbom.json
+	@echo "build/sbom.json"
+
+# An audit that could not be made is no clean audit: it says so, and does not fail what has nothing to do with it.
+audit: $(READY) ## Look for known vulnerabilities in the locked libraries
+	@mkdir -p build
+	@$(BIN)/uvx --quiet pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements.lock >build/audit.log 2>&1; \
+	  code=$$?; if grep -qiE 'could not be audited|ConnectionError|ServiceError|Max retries|timed out|ProxyError' build/audit.log; then \
+	    echo "NOT AUDITED, or in part: the service that knows the vulnerabilities could not be asked (build/audit.log)."; \
+	  else cat build/audit.log; exit $$code; fi
 
 # The largest first: the smaller one has the same versions, as the tests ran with them. The peers need others.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -16,7 +16,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import asking, intake
+from gateway import asking, intake, ownership
 from gateway.bodies import loaded, parsed, read_bytes, validated
 from gateway.intake import Asked, Caller
 from gateway.problems import Problem, problem_of, unavailable
@@ -120,7 +120,9 @@ class Batch:
             if place % BREATH == 0:
                 await asyncio.sleep(0)
             try:
-                drafts.append(self._draft(place))
+                draft = self._draft(place)
+                await ownership.require(self._request, draft.kind, draft.params, draft.asked.terms.after)
+                drafts.append(draft)
             except Problem as problem:
                 self._refuse(place, problem)
         wanted = {file for draft in drafts for _, file in draft.kind.references(draft.params)}

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import ownership
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.leases import identity
 from gateway.problems import Problem
@@ -44,6 +45,7 @@ async def put(request: Request) -> Response:
     wanted, name = await read(request, CollectionRequest), NAME.validate_python(_name(request))
     created = await transact(request, collections.put, name, wanted, identity(request).name)
     if created is None:
+        await ownership.require_collection(request, name)
         raise Problem(409, "ordering_fixed", "The ordering of a collection cannot change.")
     return reply(await transact(request, _view, name), 201 if created else 200)
 

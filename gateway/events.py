@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.bodies import LARGEST_PAGE, integer, reply
 from gateway.problems import Problem
-from gateway.services import services, transact
+from gateway.services import services, tenant_of, transact, transact_unscoped
 from gateway.stream import Stream, Wanted
 from gateway.tail import Tail
 from gateway.waiting import LONGEST_SECONDS
@@ -33,8 +33,9 @@ async def changes(request: Request) -> Response:
     types = _types(request)
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     seconds = integer(request, "wait", 0, LONGEST_SECONDS, 0)
-    span = await transact(request, events.span)
-    page = await transact(request, events.page, _since(request.query_params.get("since"), span), types, limit)
+    span = await transact_unscoped(request, events.span)
+    since = _since(request.query_params.get("since"), span)
+    page = await transact_unscoped(request, events.page, since, types, limit, tenant_of(request))
     if not page.rows and seconds:
         page = await _wait(request, page, types, limit, seconds)
     rows = [EventView.model_validate(dict(row)) for row in page.rows]
@@ -45,21 +46,23 @@ async def stream(request: Request) -> Response:
     """The facts as they happen (SSE), of the wanted types and job; with `Last-Event-ID` from there on."""
     tail(request).require_room()
     types, job_id = _types(request), _job_id(request)
-    span = await transact(request, events.span)
+    span = await transact_unscoped(request, events.span)
     given = last_event_id(request)
     since = span.head if given is None else _since(given, span)
-    return Stream(tail(request), services(request).engine, since, Wanted(types, job_id))
+    return Stream(tail(request), services(request).engine, since, Wanted(types, job_id, tenant=tenant_of(request)))
 
 
 async def follow(request: Request, job_id: UUID) -> Response:
     """One job's facts from the first on, or from `Last-Event-ID`, until it has ended. 204 when there are no more."""
     tail(request).require_room()
-    span = await transact(request, events.span)
+    span = await transact_unscoped(request, events.span)
     given = last_event_id(request)
     since = 0 if given is None else _number(given, span)
     if await transact(request, events.job_is_told, job_id, since):
         return Response(status_code=204)  # what makes a browser stop asking
-    return Stream(tail(request), services(request).engine, since, Wanted(job_id=job_id, until=job_id))
+    return Stream(
+        tail(request), services(request).engine, since, Wanted(job_id=job_id, until=job_id, tenant=tenant_of(request))
+    )
 
 
 def wants_stream(request: Request) -> bool:
@@ -88,7 +91,7 @@ async def _wait(request: Request, page: Page, types: str | None, limit: int, sec
         while not page.rows and not reader.closing and time.monotonic() < until:
             if not page.more:
                 await reader.wait(page.next, until - time.monotonic())
-            page = await transact(request, events.page, page.next, types, limit)
+            page = await transact_unscoped(request, events.page, page.next, types, limit, tenant_of(request))
     return page
 
 

@@ -10,7 +10,7 @@ from gateway import downloads, queries, uploads
 from gateway.bodies import LARGEST_PAGE, integer, reply
 from gateway.problems import Problem
 from gateway.references import resolve
-from gateway.services import transact
+from gateway.services import tenant_of, transact, transact_unscoped
 from infra import db
 from infra import files as store
 from infra.files import Filter
@@ -62,8 +62,8 @@ async def delete(request: Request) -> Response:
     if not row["uploaded"]:
         raise Problem(409, "is_output", "A job made this; it goes with its job.")
     if request.query_params.get("force", "0") not in {"", "0", "false"}:
-        await transact(request, store.cancel_users, row["sha256"])
-    if not await transact(request, store.delete, row["sha256"], request.state.traceparent):
+        await transact_unscoped(request, store.cancel_users, row["sha256"], tenant_of(request))
+    if not await transact_unscoped(request, store.delete, row["sha256"], request.state.traceparent, tenant_of(request)):
         raise unknown()
     return Response(status_code=204)
 

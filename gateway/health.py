@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway import auth
+from gateway.problems import Problem
 from gateway.selftest import SelfTest
-from gateway.services import Services, in_thread, services
+from gateway.services import Services, in_thread, services, tenant_of
 from infra import db, storage
 from infra.probes import Probes
 from infra.tokens import Role
@@ -49,8 +50,10 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "ok" if ok else "unavailable", "checks": checks}, 200 if ok else 503)
 
 
-async def metrics(_: Request) -> Response:
-    """Prometheus metrics of this process."""
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of this process. They count for all, so who acts for a tenant does not see them."""
+    if tenant_of(request):
+        raise Problem(403, "forbidden", "Only those who act for no tenant may see this.")
     return Response(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from gateway import models
+from gateway import models, ownership
 from gateway.problems import Problem, invalid, over_quota
 from gateway.references import sha256_of
 from gateway.services import services
@@ -85,6 +85,7 @@ async def accept(request: Request, asked: Asked) -> tuple[Command, Receipt]:
     kind, params = check(asked.kind, asked.params)
     admit(request.state.identity, kind, asked.vouched)
     given.pressure.check(kind.consumer)
+    await ownership.require(request, kind, params, asked.terms.after, asked.vouched)
     params = await models.pinned(request, kind.name, params)
     files = {file: await sha256_of(request, file) for _, file in kind.references(params)}
     who = caller(request)

@@ -7,6 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import ownership
 from gateway.bodies import M, read
 from gateway.problems import Problem, unavailable
 from gateway.services import services
@@ -90,6 +91,7 @@ def order_of(request: Request, collection: str, op: str, terms: dict[str, Any]) 
 
 async def answered(request: Request, order: Order) -> bytes:
     """The dispatcher's answer. Raises its refusal as a problem, and a 503 when it does not answer."""
+    await ownership.require_collection(request, order.collection)
     try:
         told = await services(request).questions.ask(order)
     except NoAnswer:

@@ -9,7 +9,7 @@ from gateway import uploads
 from gateway.bodies import LARGEST_PAGE, integer, media_type, read, reply, validated
 from gateway.problems import Problem
 from gateway.references import resolve
-from gateway.services import in_thread, services, transact
+from gateway.services import in_thread, services, tenant_of, transact
 from infra.models import registration, rows
 from infra.models.archive import Unusable
 from infra.models.rows import Registered
@@ -17,8 +17,8 @@ from schemas.models import FITTING, ModelKind, ModelPage, ModelRequest, ModelVer
 
 ZIP = "application/zip"
 SHOWN = 100
-#: What is wrong with the request's references, rather than with what they refer to.
-NOT_FOUND = {"unknown_file"}
+#: What is wrong with the request's names, rather than with what they refer to.
+STATUS = {"unknown_file": 404, "name_taken": 409}
 ENGINES = {ModelKind.DLC: "deeplabcut", ModelKind.TRACKER: "opencv", ModelKind.RIG: "opencv"}
 
 
@@ -108,9 +108,11 @@ async def registered(request: Request, wanted: ModelRequest) -> tuple[Registered
     given = services(request)
     by = request.state.identity.name
     try:
-        return await in_thread(registration.register, given.engine, given.storage, wanted, archive, by)
+        return await in_thread(
+            registration.register, given.engine, given.storage, wanted, archive, by, tenant_of(request)
+        )
     except Unusable as error:
-        status = 404 if error.code in NOT_FOUND else 400
+        status = STATUS.get(error.code, 400)
         raise Problem(status, error.code, error.message) from None
 
 

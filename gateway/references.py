@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from gateway.problems import Problem
-from gateway.services import transact
+from gateway.services import tenant_of, transact
 from infra import blobs, db
 
 HEX = re.compile(r"[0-9a-fA-F]{4,64}")
@@ -23,11 +23,12 @@ async def resolve(request: Request, reference: str) -> db.Row:
 
 
 async def sha256_of(request: Request, reference: str) -> str:
-    """The SHA-256 behind a reference of a new job. A whole one is not looked up: the commit refuses what is not there.
+    """The SHA-256 behind a reference of a new job. A whole one is not looked up: the commit refuses what is not
+    there, but does not know what is a tenant's.
 
     Raises the problems of `resolve`.
     """
-    if len(reference) == SHA256_DIGITS and HEX.fullmatch(reference) is not None:
+    if not tenant_of(request) and len(reference) == SHA256_DIGITS and HEX.fullmatch(reference) is not None:
         return reference.lower()
     return str((await resolve(request, reference))["sha256"])
 

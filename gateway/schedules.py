@@ -5,7 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake, models
+from gateway import intake, models, ownership
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.problems import Problem
 from gateway.references import resolve
@@ -55,6 +55,7 @@ async def delete(request: Request) -> Response:
 async def _checked(request: Request, wanted: ScheduleRequest) -> Schedule:
     kind, params = intake.check(wanted.kind, wanted.params)
     intake.admit(request.state.identity, kind)
+    await ownership.require(request, kind, params)
     await models.pinned(request, kind.name, params)  # it must fit; each job takes the newest when its time comes
     files = {file: (await resolve(request, file))["sha256"] for _, file in kind.references(params)}
     return Schedule(

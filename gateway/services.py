@@ -10,11 +10,13 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 
 from gateway.pressure import Pressure
+from infra import tenancy
 from infra.outbox import Outbox
 from infra.publisher import Publisher
 from infra.questions import Questions
 from infra.settings import Settings
 from infra.storage import Storage
+from infra.tokens import Identity
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,11 +45,22 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     return await anyio.to_thread.run_sync(partial(work, *args, **kwargs))
 
 
+def tenant_of(request: Request) -> str:
+    """The tenant that the caller acts for; empty for operators, and where nobody has asked yet who calls."""
+    identity: Identity | None = getattr(request.state, "identity", None)
+    return identity.tenant if identity is not None else ""
+
+
 async def transact(request: Request, work: Callable[..., T], *args: object, **kwargs: object) -> T:
-    """Run `work(connection, ...)` in one transaction, in a thread."""
+    """Run `work(connection, ...)` in one transaction, in a thread. It sees what the caller's tenant sees."""
+    return await in_thread(_run, services(request).engine, tenant_of(request), work, args, kwargs)
 
-    def run() -> T:
-        with services(request).engine.begin() as connection:
-            return work(connection, *args, **kwargs)
 
-    return await in_thread(run)
+async def transact_unscoped(request: Request, work: Callable[..., T], *args: object, **kwargs: object) -> T:
+    """The same, seeing everything: for work that is told the tenant, because it shares something with others."""
+    return await in_thread(_run, services(request).engine, "", work, args, kwargs)
+
+
+def _run(engine: Engine, tenant: str, work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    with tenancy.transaction(engine, tenant) as connection:
+        return work(connection, *args, **kwargs)

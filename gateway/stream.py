@@ -44,6 +44,8 @@ class Wanted:
     types: str | None = None
     job_id: UUID | None = None
     until: UUID | None = None
+    tenant: str = ""
+    """Who listens in the name of a tenant reads for himself: memory holds what everybody may not hear."""
 
     def takes(self, fact: Told) -> bool:
         """Whether a fact is among them."""
@@ -94,7 +96,7 @@ class Stream(EventSourceResponse):
     async def _next(self) -> Sequence[Told]:
         """What is wanted of the next facts, from memory if they are there; moves the position behind them."""
         fresh = self._tail.after(self._position, PAGE)
-        if fresh is None:
+        if fresh is None or (fresh and self._wanted.tenant):
             return await self._read()
         if fresh:
             self._position = fresh[-1].seq
@@ -116,8 +118,8 @@ class Stream(EventSourceResponse):
 
     def _read_page(self, connection: Connection) -> events.Page:
         if self._wanted.job_id is not None:
-            return events.of_job(connection, self._wanted.job_id, self._position, PAGE)
-        return events.page(connection, self._position, self._wanted.types, PAGE)
+            return events.of_job(connection, self._wanted.job_id, self._position, PAGE, self._wanted.tenant)
+        return events.page(connection, self._position, self._wanted.types, PAGE, self._wanted.tenant)
 
     async def _ends_with(self, last: Told) -> bool:
         """Whether this fact is the last about the job that was followed: a failed one may have been tried again."""

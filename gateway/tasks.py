@@ -91,7 +91,7 @@ async def bring_in(request: Request) -> Response:
     wanted = await read(request, ImportRequest)
     row = await _found(request)
     params = {"task": str(row["id"]), "file": wanted.file, "format": wanted.format}
-    _, receipt = await intake.accept(request, Asked("annotate.import", params))
+    _, receipt = await intake.accept(request, Asked("annotate.import", params, vouched=True))
     assert receipt.job_id is not None
     job = await transact(request, jobs.get, receipt.job_id)
     assert job is not None

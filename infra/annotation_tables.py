@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import metadata
+from infra.tables import metadata, tenant_column
 
 ID = "id ~ '^([0-9a-f]{24}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$'"
 
@@ -53,6 +53,7 @@ projects = Table(
     Column("id", Text(collation="C"), primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     _created(),
     CheckConstraint(ID, name="id"),
 )
@@ -183,6 +184,7 @@ detectors = Table(
     Column("model", Text(collation="C"), ForeignKey("blobs.sha256"), nullable=False),
     Column("settings", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     _created(),
 )
 
@@ -190,6 +192,7 @@ dataset_groups = Table(
     "dataset_groups",
     metadata,
     Column("name", Text(collation="C"), primary_key=True),
+    tenant_column(),
     _created(),
 )
 

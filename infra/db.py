@@ -15,7 +15,7 @@ import orjson
 import psycopg2
 import psycopg2.extras
 from sqlalchemy import Connection, CursorResult, Engine, RowMapping, TextClause, create_engine, event, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -123,8 +123,22 @@ def constraint_of(error: DBAPIError) -> str | None:
     return getattr(diagnostics, "constraint_name", None)
 
 
+def is_forbidden(error: DBAPIError) -> bool:
+    """Whether a policy or a missing grant refused a statement."""
+    return getattr(error.orig, "pgcode", None) == "42501"
+
+
 #: A value that the database cannot store, however it got so far.
 UNSTORABLE = DataError
+
+
+def is_unspeakable(error: ValueError) -> bool:
+    """Whether the driver could not even send a value: text with a NUL or with half a character in it."""
+    return isinstance(error, UnicodeEncodeError) or "NUL (0x00)" in str(error)
+
+
+#: What `is_forbidden` has to look at.
+FORBIDDEN = ProgrammingError
 
 #: A constraint refused the statement; `constraint_of` names it.
 REFUSED = IntegrityError

@@ -13,7 +13,7 @@ from sqlalchemy import (
     func,
 )
 
-from infra.tables import metadata
+from infra.tables import metadata, tenant_column
 
 # A browser that signed in with a token. It is as good as that token, and ends with it: both are known by hash only.
 sessions = Table(
@@ -35,6 +35,7 @@ resumable_uploads = Table(
     Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     Column("size", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False, server_default="0"),
     Column("sha256", Text(collation="C")),

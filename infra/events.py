@@ -82,21 +82,24 @@ def span(connection: Connection) -> Span:
     return Span(**db.rows(connection, "events.span")[0])
 
 
-def page(connection: Connection, since: int, types: str | None, limit: int) -> Page:
-    """At most `limit` facts after the number `since` whose type an expression (`schemas.events`) wants."""
-    looks = LOOKS if types is not None else limit
+def page(connection: Connection, since: int, types: str | None, limit: int, tenant: str = "") -> Page:
+    """At most `limit` facts after the number `since` whose type an expression (`schemas.events`) wants.
+
+    With a tenant, only what he may hear of. The transaction is nobody's: numbers are counted over all facts.
+    """
+    looks = LOOKS if types is not None or tenant else limit
     reach = db.rows(connection, "events.reach", since=since, looks=looks)[0]["seq"]
     if reach is None:
         return Page((), since, False)
-    found = db.rows(connection, "events.page", since=since, reach=reach, types=types, limit=limit)
+    found = db.rows(connection, "events.page", since=since, reach=reach, types=types, limit=limit, tenant=tenant)
     end = found[-1]["seq"] if len(found) == limit else reach
     return Page(found, end, end < span(connection).head)
 
 
-def of_job(connection: Connection, job_id: UUID, since: int, limit: int) -> Page:
+def of_job(connection: Connection, job_id: UUID, since: int, limit: int, tenant: str = "") -> Page:
     """At most `limit` facts about one job after the number `since`."""
     head = max(span(connection).head, since)
-    found = db.rows(connection, "events.of_job", job_id=job_id, since=since, reach=head, limit=limit)
+    found = db.rows(connection, "events.of_job", job_id=job_id, since=since, reach=head, limit=limit, tenant=tenant)
     full = len(found) == limit
     return Page(found, found[-1]["seq"] if full else head, full)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import blobs, db, events, jobs
+from infra import blobs, db, events, jobs, tenancy
 from infra.steps import StoredObject
 
 #: Jobs that an InUseError names.
@@ -34,7 +34,15 @@ class Filter:
 
 
 def add(connection: Connection, stored: StoredObject, created_by: str, traceparent: str | None = None) -> bool:
-    """Register an uploaded object. False when the content was there: the first name stays, the new one is kept too."""
+    """Register an uploaded object. False when the content was there: the first name stays, the new one is kept too.
+
+    For a tenant, what others have is not there.
+    """
+    with tenancy.unscoped(connection):
+        return _add(connection, stored, created_by, traceparent)
+
+
+def _add(connection: Connection, stored: StoredObject, created_by: str, traceparent: str | None) -> bool:
     blobs.add(connection, [(stored.sha256, stored.sha1, stored.size, stored.object_key)])
     values = {
         "sha256": stored.sha256,
@@ -44,9 +52,11 @@ def add(connection: Connection, stored: StoredObject, created_by: str, tracepare
     }
     created = db.run(connection, "files.insert", **values) == 1
     db.run(connection, "files.insert_name", **values)
+    fresh = db.run(connection, "files.insert_tenant", **values) == 1
     if created:
         events.tell_file(connection, "file.created", stored.sha256, traceparent)
-    return created
+    # Whether others have the same bytes is no tenant's business.
+    return fresh or (created and tenancy.of_caller(connection, created_by) == tenancy.NOBODY)
 
 
 def page(connection: Connection, wanted: Filter, cursor: tuple[datetime, str] | None, limit: int) -> Sequence[db.Row]:
@@ -70,12 +80,19 @@ def get(connection: Connection, sha256: str) -> db.Row | None:
     return db.row(connection, "files.get", sha256=sha256)
 
 
-def delete(connection: Connection, sha256: str, traceparent: str | None = None) -> bool:
-    """Forget an upload; its object goes when nothing else names it. Raises InUseError while live jobs read it."""
+def delete(connection: Connection, sha256: str, traceparent: str | None = None, tenant: str = "") -> bool:
+    """Forget an upload; its object goes when nothing else names it. Raises InUseError while live jobs read it.
+
+    A tenant forgets what is his; whoever else has uploaded the same keeps it. The transaction is nobody's.
+    """
     db.rows(connection, "blobs.lock", sha256=[sha256])
-    users = _users(connection, sha256, SHOWN)
+    users = _users(connection, sha256, SHOWN, tenant)
     if users:
         raise InUseError(users)
+    if tenant:
+        db.run(connection, "files.forget", sha256=sha256, tenant=tenant)
+        if db.row(connection, "files.claimed", sha256=sha256) is not None:
+            return True
     events.tell_file(connection, "file.deleted", sha256, traceparent)
     deleted = db.run(connection, "files.delete", sha256=sha256) == 1
     if deleted:
@@ -83,11 +100,11 @@ def delete(connection: Connection, sha256: str, traceparent: str | None = None) 
     return deleted
 
 
-def cancel_users(connection: Connection, sha256: str) -> None:
+def cancel_users(connection: Connection, sha256: str, tenant: str = "") -> None:
     """Cancel the live jobs that read a file: those that wait end at once, those that run within seconds."""
-    for job_id in _users(connection, sha256, CANCELLED_AT_ONCE):
+    for job_id in _users(connection, sha256, CANCELLED_AT_ONCE, tenant):
         jobs.cancel(connection, job_id)
 
 
-def _users(connection: Connection, sha256: str, limit: int) -> list[UUID]:
-    return [row["id"] for row in db.rows(connection, "files.users", sha256=sha256, limit=limit)]
+def _users(connection: Connection, sha256: str, limit: int, tenant: str) -> list[UUID]:
+    return [row["id"] for row in db.rows(connection, "files.users", sha256=sha256, limit=limit, tenant=tenant)]

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import DateTime as Moment
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import metadata
+from infra.tables import metadata, tenant_column
 from schemas.items import MOVES
 
 __all__ = ["metadata"]
@@ -53,6 +53,7 @@ collections = Table(
     # Items that lie in the collection's queue, or in the hands of whoever took them from there.
     Column("push", Integer),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     _moment("created_at", "now()", nullable=False),
     CheckConstraint("ordering in ('random', 'arrival')", name="ordering"),
     CheckConstraint("ttl_seconds > 0", name="ttl_seconds"),

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from infra.tables import jobs, metadata
+from infra.tables import jobs, metadata, tenant_column
 
 __all__ = ["metadata"]
 
@@ -39,6 +39,7 @@ labelling_projects = Table(
     # What the pseudonyms of its annotators are made with.
     Column("salt", LargeBinary, nullable=False),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     UniqueConstraint("name", "dimension"),
     CheckConstraint("dimension = cardinality(features)", name="features"),

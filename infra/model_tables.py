@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import job_steps, metadata
+from infra.tables import job_steps, metadata, tenant_column
 
 models = Table(
     "models",
@@ -17,6 +17,7 @@ models = Table(
     Column("sha256", Text(collation="C"), ForeignKey("blobs.sha256")),
     Column("details", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
+    tenant_column(),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("kind in ('dlc', 'rig', 'tracker')", name="kind"),
     CheckConstraint("version > 0", name="version"),

@@ -56,11 +56,12 @@ def earlier(connection: Connection, command: Command) -> Receipt | None:
         if row is not None and row["request_sha256"] != command.request_sha256:
             return Receipt(Verdict.KEY_REUSED, row["id"], row["state"])
     if row is None and not command.fresh:
-        row = db.row(connection, "submission.by_id", id=command.id)
+        row = db.row(connection, "submission.by_id", id=command.id, submitted_by=command.submitted_by)
         if row is not None and row["request_sha256"] != command.request_sha256:
             return Receipt(Verdict.ID_REUSED, row["id"], row["state"])
     if row is None and command.unique_key is not None:
-        row = db.row(connection, "submission.by_live_key", kind=command.kind.name, unique_key=command.unique_key)
+        by = {"unique_key": command.unique_key, "submitted_by": command.submitted_by}
+        row = db.row(connection, "submission.by_live_key", kind=command.kind.name, **by)
     return Receipt(Verdict.DUPLICATE, row["id"], row["state"]) if row is not None else None
 
 

@@ -45,6 +45,12 @@ def _moment(name: str, nullable: bool = True) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
+def tenant_column() -> Column[str]:
+    """Whose a row is: the tenant in whose name the transaction acts that makes it, or nobody's but the operators'."""
+    default = text("coalesce(current_setting('reelmill.tenant', true), '')")
+    return Column("tenant", Text, nullable=False, server_default=default)
+
+
 def _created() -> Column[datetime]:
     return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
@@ -84,6 +90,18 @@ file_names = Table(
     metadata,
     Column("sha256", Text(collation="C"), ForeignKey("files.sha256", ondelete="CASCADE"), primary_key=True),
     Column("name", Text, primary_key=True),
+    Column("content_type", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _created(),
+)
+
+# The tenants that have uploaded a content, and what each of them calls it.
+file_tenants = Table(
+    "file_tenants",
+    metadata,
+    Column("sha256", Text(collation="C"), ForeignKey("files.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("created_by", Text, nullable=False),
     _created(),
@@ -138,6 +156,7 @@ jobs = Table(
     # Until the jobs that it needs have ended; what then, if one of them did not succeed, is `after_failure`.
     Column("waiting", Boolean, nullable=False, server_default="false"),
     Column("after_failure", Text, nullable=False, server_default="cancel"),
+    tenant_column(),
     CheckConstraint("state in ('scheduled','queued','running','succeeded','failed','cancelled')", name="state"),
     CheckConstraint("via in ('http', 'amqp', 'job', 'schedule')", name="via"),
     CheckConstraint("(state = 'running') = (token is not null)", name="token"),
@@ -156,7 +175,12 @@ jobs = Table(
     CheckConstraint("not waiting or state = 'scheduled'", name="waiting"),
     CheckConstraint("after_failure in ('cancel', 'run')", name="after_failure"),
     Index(
-        "jobs_live_key", "kind", "unique_key", unique=True, postgresql_where=text(f"unique_key is not null and {LIVE}")
+        "jobs_live_key",
+        "kind",
+        "unique_key",
+        "tenant",
+        unique=True,
+        postgresql_where=text(f"unique_key is not null and {LIVE}"),
     ),
     Index(
         "jobs_idempotency",
@@ -220,6 +244,7 @@ jobs = Table(
     Index("jobs_leased", "lease_until", postgresql_where=text("lease_until is not null")),
     Index("jobs_by_state", "state", "id"),
     Index("jobs_by_kind", "kind", "id"),
+    Index("jobs_of_tenant", "tenant", "id", postgresql_where=text("tenant <> ''")),
     Index("jobs_by_parent", "parent_id", postgresql_where=text("parent_id is not null")),
 )
 
@@ -271,6 +296,7 @@ schedules = Table(
     metadata,
     Column("name", Text(collation="C"), primary_key=True),
     Column("cron", Text, nullable=False),
+    tenant_column(),
     Column("timezone", Text, nullable=False, server_default="UTC"),
     Column("kind", Text, nullable=False),
     Column("params", JSONB, nullable=False),
@@ -444,7 +470,12 @@ tokens = Table(
     _moment("revoked_at"),
     Column("live_jobs", Integer),
     Column("storage_bytes", BigInteger),
+    tenant_column(),
     CheckConstraint("live_jobs > 0", name="live_jobs"),
     CheckConstraint("storage_bytes > 0", name="storage_bytes"),
+    # Who acts for a tenant is no admin: admins see everything.
+    CheckConstraint(
+        "tenant = '' or (tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$' and not 'admin' = any(roles))", name="tenant"
+    ),
     CheckConstraint("roles <@ array['admin','producer','worker','reader'] and cardinality(roles) > 0", name="roles"),
 )

@@ -14,6 +14,10 @@ from infra import db
 PREFIX = "rm_"
 
 
+class OtherTenant(Exception):
+    """A token of this name belongs to another tenant."""
+
+
 class Role(StrEnum):
     """What a caller may do. An admin may do everything; a reader only look."""
 
@@ -33,6 +37,8 @@ class Identity:
     """How many live jobs the caller may have; None is no limit."""
     storage_bytes: int | None = None
     """How many bytes of uploads the caller may keep; None is no limit."""
+    tenant: str = ""
+    """Whose things the caller sees: a tenant's alone, or everything."""
 
     def may(self, role: Role) -> bool:
         """Whether the caller has a role, directly, as an admin, or because every role may read."""
@@ -46,10 +52,14 @@ def create(
     expires_at: datetime | None = None,
     live_jobs: int | None = None,
     storage_bytes: int | None = None,
+    tenant: str = "",
 ) -> str:
-    """Make a token, replacing the one of the same name, and return its secret: the only time it is seen."""
+    """Make a token, replacing the one of the same name, and return its secret: the only time it is seen.
+
+    Raises OtherTenant when the name is that of another tenant's token: what its holder has made stays his tenant's.
+    """
     secret = PREFIX + secrets.token_urlsafe(32)
-    db.run(
+    made = db.run(
         connection,
         "tokens.upsert",
         name=name,
@@ -58,7 +68,10 @@ def create(
         expires_at=expires_at,
         live_jobs=live_jobs,
         storage_bytes=storage_bytes,
+        tenant=tenant,
     )
+    if not made:
+        raise OtherTenant(name)
     return secret
 
 
@@ -70,7 +83,8 @@ def find(connection: Connection, secret: str) -> Identity | None:
 
 def identity(row: db.Row) -> Identity:
     """The caller that a row describes."""
-    return Identity(row["name"], frozenset(Role(r) for r in row["roles"]), row["live_jobs"], row["storage_bytes"])
+    roles = frozenset(Role(r) for r in row["roles"])
+    return Identity(row["name"], roles, row["live_jobs"], row["storage_bytes"], row["tenant"])
 
 
 def revoke(connection: Connection, name: str) -> bool:

@@ -36,6 +36,15 @@ class Bucket:
         upload = self._client._create_multipart_upload(self._name, key, {})
         self._client._upload_part(self._name, key, b"x" * PART, {}, upload, 1)
 
+    def read(self, key: str) -> bytes:
+        """The bytes of an object."""
+        answer = self._client.get_object(self._name, key)
+        try:
+            return answer.read()
+        finally:
+            answer.close()
+            answer.release_conn()
+
     def put(self, key: str, content: bytes) -> None:
         """Write, or overwrite, an object."""
         self._client.put_object(self._name, key, io.BytesIO(content), len(content))

@@ -105,11 +105,16 @@ def message_id_of(delivery: Delivery) -> Any:
 
 
 def kind_of(delivery: Delivery, work: Mapping[str, Work]) -> Kind:
-    """The kind that a message asks for, by its type or else its routing key. Raises Unprocessable."""
+    """The kind that a message asks for, by its type or else its routing key. Raises Unprocessable.
+
+    The routing key is what the broker has let the producer say, so no type says another kind.
+    """
     if UNREADABLE in delivery.headers:
         raise Unprocessable("undecodable", "the properties of the message cannot be read")
     for name in (str(delivery.properties.get("type")), str(_attribute(delivery, "type")), delivery.routing_key):
         if name in work:
+            if delivery.routing_key in work and name != delivery.routing_key:
+                raise Unprocessable("kind_mismatch", f"the routing key is {delivery.routing_key}, and the type {name}")
             return work[name].kind
     raise Unprocessable("unknown_kind", f"neither the type nor the routing key is one of {', '.join(sorted(work))}")
 

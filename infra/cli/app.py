@@ -26,6 +26,7 @@ from infra.cli import (
 )
 from infra.cli.analyze import analyze
 from infra.cli.asking import submit
+from infra.cli.backup import backup, restore
 from infra.cli.cleanup import clean_up
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
@@ -65,6 +66,9 @@ app.add_typer(webhooks.app, name="webhooks")
 app.command()(operate.up)
 app.command()(operate.demo)
 app.command()(operate.migrate)
+app.command()(operate.producer)
+app.command()(backup)
+app.command()(restore)
 app.command()(split)
 app.command()(clean_up)
 app.command()(export)

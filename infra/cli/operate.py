@@ -78,8 +78,10 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
     live_jobs: Annotated[int | None, typer.Option(min=1, help="Live jobs that it may have at a time.")] = None,
     storage_mib: Annotated[int | None, typer.Option(min=1, help="MiB of uploads that it may keep.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose things it sees; without one, everything.")] = "",
 ) -> None:
     """Make a token, or replace the one of this name. The secret is printed once, to stdout."""
+    from infra import db
     from infra import tokens as store
 
     try:
@@ -89,7 +91,16 @@ def create(
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     storage_bytes = storage_mib * 1024**2 if storage_mib else None
     with _transaction() as connection:
-        data.print(store.create(connection, name, roles, expires_at, live_jobs, storage_bytes), markup=False)
+        try:
+            data.print(
+                store.create(connection, name, roles, expires_at, live_jobs, storage_bytes, tenant), markup=False
+            )
+        except store.OtherTenant:
+            raise typer.BadParameter(f"{name} is the name of another tenant's token") from None
+        except db.REFUSED:
+            raise typer.BadParameter(
+                "a tenant has 1 to 63 of a-z, 0-9, - and _, and its tokens are no admins"
+            ) from None
 
 
 @tokens.command("password")
@@ -119,6 +130,20 @@ def revoke(name: str) -> None:
         if not store.revoke(connection, name):
             raise typer.BadParameter(f"there is no live token {name!r}")
     talk.print("Revoked.")
+
+
+def producer(
+    name: str,
+    kind: Annotated[list[str], typer.Option(help="What it may publish; may be repeated.")],
+    vhost: Annotated[str, typer.Option(help="The broker's virtual host.")] = "/",
+) -> None:
+    """Say the commands that make a user of the broker who can publish these kinds and nothing else."""
+    from infra import producers
+
+    try:
+        data.print(producers.script(name, kind, vhost), markup=False)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from infra import db
+from infra import db, tenancy
 from infra.models import calibration, project, rows
 from infra.models.archive import Unusable
 from infra.models.rows import Registered
@@ -17,9 +17,14 @@ CAMERAS = 2
 
 
 def register(
-    engine: Engine, storage: Storage, wanted: ModelRequest, archive: db.Row | None, created_by: str
+    engine: Engine,
+    storage: Storage,
+    wanted: ModelRequest,
+    archive: db.Row | None,
+    created_by: str,
+    tenant: str = tenancy.NOBODY,
 ) -> tuple[Registered, bool]:
-    """Check and store a model. Returns it, and whether it is new. Raises Unusable.
+    """Check and store a model. Returns it, and whether it is new. Raises Unusable; `name_taken` by another tenant.
 
     `archive` is the row of the content that `wanted.file` means.
     """
@@ -27,19 +32,23 @@ def register(
         path = Path(folder, "archive.zip")
         if archive is not None:
             storage.fetch(archive["object_key"], path, archive["sha256"])
-        details = _details(engine, wanted, path)
+        details = _details(engine, wanted, path, tenant)
     sha256 = archive["sha256"] if archive is not None and wanted.kind is ModelKind.DLC else None
     with engine.begin() as connection:
+        owner = db.row(connection, "tenancy.model_owner", name=wanted.name)
+        if owner is not None and owner["tenant"] != tenant:
+            raise Unusable("name_taken", "A model of somebody else has this name.")
+        tenancy.act_as(connection, tenant)
         return rows.add(connection, wanted.name, wanted.kind, details, sha256, created_by)
 
 
-def _details(engine: Engine, wanted: ModelRequest, path: Path) -> dict[str, Any]:
+def _details(engine: Engine, wanted: ModelRequest, path: Path, tenant: str) -> dict[str, Any]:
     if wanted.kind is ModelKind.DLC:
         return project.read(path)
     if wanted.kind is ModelKind.TRACKER:
         assert wanted.tracker is not None
         return wanted.tracker.model_dump(mode="json")
-    with engine.begin() as connection:
+    with tenancy.transaction(engine, tenant) as connection:
         used = [_pose_model(rows.get(connection, name), name) for name in wanted.models or ()]
     return _rig(wanted, path, used * (CAMERAS // len(used)))
 

@@ -87,7 +87,9 @@ def _next(found: Iterator[str]) -> list[str]:
 
 
 def _listed(connection: Connection) -> list[str]:
-    return [row["object_key"] for row in db.rows(connection, "blobs.erasures", batch=BATCH)]
+    return (
+        [row["object_key"] for row in db.rows(connection, "blobs.erasures", batch=BATCH)] if _free(connection) else []
+    )
 
 
 def _erased(connection: Connection, removed: Sequence[str], refused: Sequence[str]) -> None:
@@ -96,4 +98,11 @@ def _erased(connection: Connection, removed: Sequence[str], refused: Sequence[st
 
 
 def _unnamed(connection: Connection, keys: Sequence[str], query: str) -> list[str]:
+    if not _free(connection):
+        return []
     return [row["object_key"] for row in db.rows(connection, query, object_key=keys)]
+
+
+def _free(connection: Connection) -> bool:
+    """Whether nobody is just copying what the rows name."""
+    return bool(db.rows(connection, "backup.may_erase")[0]["free"])

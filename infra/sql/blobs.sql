@@ -41,7 +41,8 @@ insert into erasures (object_key) select object_key from gone on conflict do not
 -- Three rows are enough to know that a prefix is ambiguous; both hashes count. What `guarded` kinds make is for some only,
 -- who get it where it is asked for.
 select b.sha256, b.sha1, b.size, b.object_key, b.created_at,
-    coalesce(f.name, o.name, b.sha1) as name, coalesce(f.content_type, o.content_type, 'application/octet-stream') as content_type,
+    coalesce(t.name, f.name, o.name, b.sha1) as name,
+    coalesce(t.content_type, f.content_type, o.content_type, 'application/octet-stream') as content_type,
     f.sha256 is not null as uploaded
 from (
     select sha256 from blobs where sha256 >= :prefix and sha256 < :prefix || 'g'
@@ -50,6 +51,7 @@ from (
 ) as hit
 join blobs b using (sha256)
 left join files f using (sha256)
+left join file_tenants t on t.sha256 = b.sha256 and t.tenant = current_setting('reelmill.tenant', true)
 left join lateral (
     select job_outputs.name, job_outputs.content_type from job_outputs join jobs on jobs.id = job_id
     where job_outputs.sha256 = b.sha256 and jobs.state = 'succeeded' and jobs.kind <> all(cast(:guarded as text[]))

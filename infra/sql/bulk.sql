@@ -10,6 +10,8 @@ where id > :after
     and (cast(:created_before as timestamptz) is null or created_at < :created_before)
     and (cast(:ids as uuid[]) is null or id = any(cast(:ids as uuid[])))
     and id is distinct from cast(:own as uuid)
+    -- A tenant's job acts on that tenant's jobs.
+    and coalesce((select own.tenant from jobs as own where own.id = cast(:own as uuid)), '') in ('', tenant)
     and created_at <= coalesce((select created_at from jobs where id = cast(:own as uuid)), now())
 order by id
 limit :limit
@@ -25,6 +27,7 @@ select count(*) as jobs, coalesce((array_agg(id))[1:cast(:shown as integer)], '{
         and (cast(:created_before as timestamptz) is null or created_at < :created_before)
         and (cast(:ids as uuid[]) is null or id = any(cast(:ids as uuid[])))
         and id is distinct from cast(:own as uuid)
+        and coalesce((select own.tenant from jobs as own where own.id = cast(:own as uuid)), '') in ('', tenant)
     limit :most
 ) as bounded
 

@@ -52,14 +52,20 @@ select max(seq) as seq
 from (select seq from events where seq > :since order by seq limit :looks) as ahead
 
 -- name: page
+-- A tenant hears of his jobs, and of files that he was the first to bring.
 select seq, id, type, job_id, data, traceparent, occurred_at from events
 where seq > :since and seq <= :reach and (cast(:types as text) is null or type || '.' ~ :types)
+    and (:tenant = '' or case
+        when job_id is not null then exists (select from jobs where jobs.id = job_id and jobs.tenant = :tenant)
+        else exists (select from tokens where tokens.name = data ->> 'created_by' and tokens.tenant = :tenant)
+    end)
 order by seq
 limit :limit
 
 -- name: of_job
 select seq, id, type, job_id, data, traceparent, occurred_at from events
 where job_id = :job_id and seq > :since and seq <= :reach
+    and (:tenant = '' or exists (select from jobs where jobs.id = :job_id and jobs.tenant = :tenant))
 order by seq
 limit :limit
 

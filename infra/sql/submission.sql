@@ -12,7 +12,7 @@ with made as (
     insert into jobs (
         id, kind, consumer, state, params, version, priority, unique_key, idempotency_key, request_sha256,
         submitted_by, via, parent_id, traceparent, max_attempts, run_at, queued_at, published_at, lane,
-        concurrency_key, waiting, after_failure
+        concurrency_key, waiting, after_failure, tenant
     )
     select
         id, kind, consumer, case when later then 'scheduled' else 'queued' end, params, version, priority,
@@ -20,7 +20,15 @@ with made as (
         coalesce(run_at, now()), case when not later then now() end,
         -- In the fast lane the message goes out with the row. If it does not, whoever finds that out says so.
         case when not later and lane = 'fast' and cast(:sending as boolean) then now() end,
-        lane, concurrency_key, waiting, after_failure
+        lane, concurrency_key, waiting, after_failure,
+        -- Whose job it is follows from who asks, which a schedule does in the name of whoever made it.
+        coalesce(
+            (select tokens.tenant from tokens where tokens.name = submitted_by),
+            case when submitted_by like 'schedule:%' then (
+                select schedules.tenant from schedules where schedules.name = substr(submitted_by, 10)
+            ) end,
+            ''
+        )
     from (select *, waiting or coalesce(run_at > now(), false) as later from json_to_recordset(cast(:jobs as json)) as (
         id uuid, kind text, consumer text, params jsonb, version smallint, priority smallint, unique_key text,
         idempotency_key text, request_sha256 text, submitted_by text, via text, parent_id uuid, traceparent text,
@@ -55,11 +63,17 @@ select id, state, request_sha256 from jobs
 where submitted_by = :submitted_by and idempotency_key = :idempotency_key
 
 -- name: by_id
-select id, state, request_sha256 from jobs where id = :id
+-- What another tenant's job was asked for with is nobody's request.
+select jobs.id, jobs.state, case
+        when coalesce((select tokens.tenant from tokens where tokens.name = :submitted_by), '') in ('', jobs.tenant)
+        then jobs.request_sha256
+    end as request_sha256
+from jobs where jobs.id = :id
 
 -- name: by_live_key
 select id, state, request_sha256 from jobs
-where kind = :kind and unique_key = :unique_key and state in ('scheduled', 'queued', 'running')
+where kind = :kind and unique_key = :unique_key
+    and tenant = coalesce((select tokens.tenant from tokens where tokens.name = :submitted_by), '') and state in ('scheduled', 'queued', 'running')
 
 -- name: live_of
 -- The live jobs of one submitter, counted up to a limit.

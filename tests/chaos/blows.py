@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from infra.stack import Stack
 from infra.stack.server import Server
 from tests.chaos.cast import CONSUMERS, NAMES, Cast
+from tests.chaos.wires import Wires
 from tests.outage import hang_up
 
 LONGEST_FREEZE = 5.0
@@ -32,8 +33,11 @@ class Blow:
 class Arsenal:
     """Every kind of blow against one system."""
 
-    def __init__(self, cast: Cast, stack: Stack, admin: Engine, database: str, vhost: str, dice: random.Random) -> None:
+    def __init__(
+        self, cast: Cast, stack: Stack, wires: Wires, admin: Engine, database: str, vhost: str, dice: random.Random
+    ) -> None:
         self._cast = cast
+        self._wires = wires
         self._admin = admin
         self._database = database
         self._stack = stack
@@ -47,6 +51,7 @@ class Arsenal:
             Blow("a server frozen", 2, self._freeze_server),
             Blow("database connections cut", 2, self._cut_database),
             Blow("broker connections cut", 2, self._cut_broker),
+            Blow("the network cut", 2, self._cut_network),
             Blow("Postgres killed and started", 1, lambda: self._restart(stack.postgres)),
             Blow("RabbitMQ killed and started", 1, lambda: self._restart(stack.rabbitmq)),
             Blow("S3 killed and started", 1, lambda: self._restart(stack.objects)),
@@ -79,6 +84,12 @@ class Arsenal:
 
     def _cut_broker(self) -> None:
         self._stack.rabbitmqctl("close_all_connections", "--vhost", self._vhost, "chaos")
+
+    def _cut_network(self) -> None:
+        """All servers are out of reach at once."""
+        self._wires.cut()
+        time.sleep(self._dice.uniform(0.5, LONGEST_FREEZE))
+        self._wires.mend()
 
     def _restart(self, server: Server) -> None:
         server.kill()

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 
 from tests.system import System
@@ -17,12 +18,13 @@ NAMES = ("gateway", "relay", "relay.2", *CONSUMERS)
 class Cast:
     """Starts everything, and again whatever has ended, `downtime` seconds after its death."""
 
-    def __init__(self, system: System, downtime: float) -> None:
+    def __init__(self, system: System, downtime: float, environment: Mapping[str, str]) -> None:
         self.deaths: Counter[str] = Counter()
         self.own_deaths: Counter[str] = Counter()
         """Those that nobody killed, with how they ended."""
         self._system = system
         self._downtime = downtime
+        self._environment = environment
         self._struck: set[int] = set()
         self._rest: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -31,7 +33,7 @@ class Cast:
 
     def start(self) -> None:
         """Start them all."""
-        self._system.start(*NAMES)
+        self._system.start(*NAMES, **self._environment)
         self._keeper.start()
 
     def stop(self) -> None:
@@ -73,4 +75,4 @@ class Cast:
             if process.pid not in self._struck:
                 self.own_deaths[f"{name.partition('.')[0]} ended with {process.returncode}"] += 1
         with suppress(AssertionError):  # the gateway may die again while it starts
-            self._system.start(name)
+            self._system.start(name, **self._environment)

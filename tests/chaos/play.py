@@ -27,6 +27,7 @@ from tests.chaos.demand import Material, Wanted, demand
 from tests.chaos.invariants import Finding
 from tests.chaos.reconcile import named_objects, reconcile
 from tests.chaos.report import Report
+from tests.chaos.wires import Wires
 from tests.clips.factory import Clips, Recipe
 from tests.ground import Ground
 from tests.system import System
@@ -51,17 +52,17 @@ class Plan:
 class Play:
     """One chaos run on servers that are up."""
 
-    def __init__(self, ground: Ground, system: System, database: Engine, plan: Plan) -> None:
+    def __init__(self, ground: Ground, system: System, database: Engine, wires: Wires, plan: Plan) -> None:
         self._ground = ground
         self._system = system
         self._database = database
         self._plan = plan
         self._dice = random.Random(plan.seed)
         self._books = Books()
-        self._cast = Cast(system, downtime=0.5)
+        self._cast = Cast(system, 0.5, wires.environment)
         self._settings = settings_of(system)
         name, vhost = str(database.url.database), str(make_url(self._amqp_url).database)
-        arsenal = Arsenal(self._cast, ground.stack, ground.admin, name, vhost, random.Random(plan.seed + 1))
+        arsenal = Arsenal(self._cast, ground.stack, wires, ground.admin, name, vhost, random.Random(plan.seed + 1))
         self._chaos = Chaos(arsenal, random.Random(plan.seed + 2), plan.seconds, plan.pause)
 
     @property

@@ -19,8 +19,8 @@ from consumers.__main__ import main
 from consumers.registry import HANDLERS
 
 
-def trip(number: signal.Signals, moment: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, with the wire in front of it or behind it."""
+def first_time(number: signal.Signals) -> Callable[[], None]:
+    """Sends the signal to this process, the first time that it is called."""
     armed = True
 
     def strike() -> None:
@@ -28,6 +28,12 @@ def trip(number: signal.Signals, moment: str, function: Callable[..., Any]) -> C
         if armed:
             armed = False
             os.kill(os.getpid(), number)
+
+    return strike
+
+
+def trip(strike: Callable[[], None], moment: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with the wire in front of it or behind it."""
 
     @wraps(function)
     def tripped(*given: Any, **named: Any) -> Any:
@@ -41,14 +47,14 @@ def trip(number: signal.Signals, moment: str, function: Callable[..., Any]) -> C
     return tripped
 
 
-def lay(number: signal.Signals, moment: str, where: str) -> None:
-    """Put the wire at `module:function` or `module:Class.method`."""
+def lay(number: signal.Signals, moment: str, where: str, strike: Callable[[], None] | None = None) -> None:
+    """Put the wire at `module:function` or `module:Class.method`. `strike`: what happens there, if not the signal."""
     module, _, path = where.partition(":")
     holder, _, name = path.rpartition(".")
     owner = import_module(module)
     if holder:
         owner = attrgetter(holder)(owner)
-    setattr(owner, name, trip(number, moment, getattr(owner, name)))
+    setattr(owner, name, trip(strike or first_time(number), moment, getattr(owner, name)))
 
 
 if __name__ == "__main__":

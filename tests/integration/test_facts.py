@@ -198,7 +198,7 @@ def test_numbering_and_reading_look_at_nothing_but_what_they_need(database: Engi
             "unpublished": {"heard": [], "batch": 50},
             "span": {},
             "reach": {"since": 5, "looks": 50},
-            "page": {"since": 5, "reach": 55, "types": None, "limit": 50},
+            "page": {"since": 5, "reach": 55, "types": None, "limit": 50, "tenant": ""},
             "lag": {},
         }
         for query, values in plans.items():

@@ -69,6 +69,7 @@ def test_a_child_stays_warm_until_it_has_grown_fat(drive: Callable[[Limits], Dri
     assert pids[1] != pids[2]
 
 
+@pytest.mark.row("X-23")
 @pytest.mark.parametrize(
     ("limits", "antic", "code"),
     [

@@ -5,13 +5,24 @@ import re
 import httpx
 import pytest
 from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
+from gateway.app import create
+from gateway.console.page import SIGN_IN, Page
 from gateway.endpoint import Endpoint
 from gateway.routes import ENDPOINTS
 from infra import db, tokens
+from infra.settings import Settings
 from infra.tokens import Role
+from tests.furniture import Furniture
 from tests.system import System
 
+#: What every answer says, whatever it is about; and what none says.
+GUARDS = {"x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer"}
+CHATTY = {"server", "x-powered-by"}
 PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.role is not None]
 OPEN = [endpoint for endpoint in ENDPOINTS if endpoint.role is None]
 
@@ -41,11 +52,42 @@ def call(
     """One call without a body, on ids that name nothing."""
     path = re.sub(r"{\w+(:path)?}", "00000000-0000-7000-8000-000000000000", endpoint.path)
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
+    headers |= {"Origin": "https://elsewhere.example"}
     with httpx.stream(endpoint.method, system.url + path, headers=headers, auth=basic, timeout=30) as answer:
+        told = {name: answer.headers.get(name) for name in GUARDS}
+        assert told == GUARDS, path
+        assert not [name for name in answer.headers if name.startswith("access-control") or name in CHATTY], path
         return answer  # its head only: some streams do not end
 
 
-@pytest.mark.row("S2-18")
+def ruled(route: BaseRoute) -> Endpoint | Page | None:
+    """The line of a table that a route comes from, which says who may call it."""
+    owner = getattr(getattr(route, "endpoint", None), "__self__", None)
+    return owner if isinstance(owner, Endpoint | Page) else None
+
+
+def unguarded(app: Starlette) -> set[str]:
+    """The routes that strangers may call, and those that no table knows."""
+    lines = [(str(getattr(route, "path", route)), ruled(route)) for route in app.routes]
+    return {path for path, line in lines if line is None or line.role is None}
+
+
+@pytest.mark.row("X-01")
+def test_a_route_without_a_rule_is_noticed(settings: Settings) -> None:
+    async def naked(request: Request) -> Response:
+        """Nobody has said who may call it."""
+        return Response()
+
+    app = create(settings)
+    assert unguarded(app) == {"/healthz", "/readyz", SIGN_IN, "/console/assets/{name}"}
+    app.routes.append(Route("/v1/beside-the-table", naked))
+    app.routes.append(Endpoint("GET", "/v1/for-everybody", naked, None).route())
+    assert unguarded(app) >= {"/v1/beside-the-table", "/v1/for-everybody"}
+    with pytest.raises(KeyError):  # whose are these? `tests.furniture` has to know
+        Furniture(httpx.Client()).address("/v1/gadgets/{gadget}")
+
+
+@pytest.mark.row("X-01", "X-02", "S2-18")
 @pytest.mark.parametrize("endpoint", PROTECTED, ids=name)
 def test_a_route_is_for_those_who_have_its_role(system: System, secrets: dict[Role, str], endpoint: Endpoint) -> None:
     assert endpoint.role is not None
