@@ -96,6 +96,8 @@ def _files_and_jobs(made: Furniture, clip: bytes, tag: str) -> None:
         "film": film["sha256"],
         "result": output["sha256"],
         "jobs/job_id": job,
+        "imports/job_id": job,
+        "analyses/job_id": job,
         "outputs/name": output["name"],
         "analysis/analysis_id": str(old["analysis_id"]),
         "schedules/name": schedule,
@@ -130,6 +132,7 @@ def _labels(made: Furniture, tag: str) -> None:
     made.ids |= {
         "labelling-projects/project": f"l-{tag}",
         "classifiers/classifier": classifier,
+        "exports/classifier": classifier,
         "exports/export_id": export,
     }
 

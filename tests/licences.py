@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.M)
 #: Licences that let everybody do what we do, by a word of their name.
-FREE = re.compile(r"\b(MIT|BSD|0BSD|Apache|PSF|Python Software Foundation|ISC|Zlib|Unlicense|CC0|HPND)\b", re.I)
+FREE = re.compile(r"\b(MIT|BSD|0BSD|FreeBSD|Apache|PSF|Python Software Foundation|ISC|Zlib|Unlicense|CC0|HPND)\b", re.I)
 #: Copyleft per file or per library: used as they are, unchanged, and named here one by one.
 WEAK = {
     "certifi": "MPL-2.0",
