@@ -60,6 +60,7 @@ def launch(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
     """Start `python *command`. What none of the modules is, is started as ever."""
     if command[0] != "-m" or command[1] not in MODULES:
         return popen(command, environment, log)
+    log.touch()
     process = _CONTEXT.Process(target=_become, args=(tuple(command[1:]), dict(environment), str(log)), daemon=False)
     process.start()
     return Fork(process)

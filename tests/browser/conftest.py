@@ -35,7 +35,7 @@ FLAGS = (
 PROCESSES = ("gateway", "relay", "splitter", "analyzer", "pose", "dispatcher", "keeper", "exporter")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(
     stack: Stack, admin: Engine, vhosts: Iterator[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
@@ -48,9 +48,9 @@ def system(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """One browser for all modules here."""
+    """One browser for all modules here, and for no longer: as long as it lives, its library keeps an event loop."""
     OUTPUT.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
@@ -66,7 +66,7 @@ def browser(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(browser: BrowserContext, system: System) -> tuple[Page, list[str]]:
     """A page that has signed in with a link, as `reelmill console` prints it, and what went wrong on it."""
     opened = browser.pages[0] if browser.pages else browser.new_page()

@@ -141,6 +141,7 @@ class Crowd:
 
     def oversleep(self, _: dict[str, Any]) -> None:
         with self.database.begin() as connection:
+            enter(connection, ["c"])  # a statement about all leases, in whatever order, waits for its turn
             connection.execute(EXPIRE_ALL)  # for everybody
         with self.database.begin() as connection:
             expiry.sweep(connection)

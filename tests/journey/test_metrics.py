@@ -21,6 +21,8 @@ METRICS: dict[str, MetricWrapperBase] = {
 }
 BOUNDED = {"route", "method", "status", "kind", "via", "reason", "outcome", "state", "exchange", "result", "duty"}
 BOUNDED |= {"consumer", "queue"}
+#: Of collections, the newest only (`infra.relay.gauges.MOST_COLLECTIONS`).
+BOUNDED |= {"collection"}
 SAMPLE = re.compile(r"^([a-z_]+?)(?:_bucket|_count|_sum|_created)?(?:{[^}]*})? [-+.e\d]+$", re.MULTILINE)
 
 
@@ -49,6 +51,9 @@ def test_every_metric_has_a_sample_in_a_running_system(shared: System) -> None:
         for job_id in jobs:
             shared.until_state(job_id, "succeeded")
         publish_nonsense(shared)
+        assert shared.http.put("/v1/collections/c", json={}).is_success
+        assert shared.http.post("/v1/collections/c/items", json={"items": [{"key": "k"}]}).is_success
+        assert shared.http.post("/v1/collections/c/leases", json={"count": 1, "worker": "w"}).is_success
         with suppress(AssertionError):
             until(lambda: set(METRICS) <= shown(shared), "every metric has a sample")
         assert set(METRICS) - shown(shared) == set()
