@@ -15,6 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 MODULES = ("gateway", "consumers", "infra.relay")
+BEFORE = ("LD_PRELOAD", "PYTHONPATH")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([f"{module}.__main__" for module in MODULES])
 
@@ -58,12 +59,17 @@ class Fork:
 
 def launch(command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Fork | subprocess.Popen[bytes]":
     """Start `python *command`. What none of the modules is, is started as ever."""
-    if command[0] != "-m" or command[1] not in MODULES:
+    if command[0] != "-m" or command[1] not in MODULES or _begins_differently(environment):
         return popen(command, environment, log)
     log.touch()
     process = _CONTEXT.Process(target=_become, args=(tuple(command[1:]), dict(environment), str(log)), daemon=False)
     process.start()
     return Fork(process)
+
+
+def _begins_differently(environment: Mapping[str, str]) -> bool:
+    """Whether something is to happen before the first line of a process: a fork is past it."""
+    return any(environment.get(name) != os.environ.get(name) for name in BEFORE)
 
 
 def popen(command: Sequence[str], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
@@ -82,4 +88,5 @@ def _become(command: tuple[str, ...], environment: dict[str, str], log: str) -> 
     os.close(file)
     module, *arguments = command
     sys.argv = [module, *arguments]
+    del sys.modules[f"{module}.__main__"]  # it is run, not imported
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -133,7 +133,7 @@ def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> Non
             {
                 "interval": "1m",
                 "input_series": [
-                    {"series": 'jobs_oldest_queued_seconds{consumer="splitter"}', "values": "1000+60x30"},
+                    {"series": 'jobs_oldest_queued_seconds{consumer="splitter"}', "values": "1600x30"},
                     {"series": "relay_leader", "values": "1x30"},
                     {"series": "messages_parked", "values": "0x5 3x25"},
                 ],
