@@ -96,7 +96,8 @@ async def voted(request: Request, project: str, wanted: VoteRequest) -> Any:
 async def member(request: Request, project: str | None = None) -> Standing:
     """The project in the path, or another, of which the caller is a member. 404 when there is none, 403 for others."""
     who = request.state.identity
-    found = await transact(request, labelling.standing, project or request.path_params["project"], who.name)
+    name = request.path_params["project"] if project is None else project
+    found = await transact(request, labelling.standing, name, who.name)
     if found is None:
         raise Problem(404, "unknown_project", "There is no such project.")
     if not found.member and not who.may(Role.ADMIN):

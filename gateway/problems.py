@@ -83,6 +83,13 @@ def _refused(error: Any) -> Problem:
     raise error
 
 
+def _unspeakable(error: ValueError) -> Problem:
+    """A value that the driver cannot send. Any other ValueError is a mistake of ours."""
+    if not db.is_unspeakable(error):
+        raise error
+    return Problem(400, "invalid_parameter", "A text has a character in it that cannot be stored.")
+
+
 def _from_http(error: Exception) -> Problem:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
@@ -107,6 +114,7 @@ TABLE: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     ),
     (fetch_tasks.UnknownTask, lambda _: Problem(404, "unknown_task", "There is no such fetch task.")),
     (db.REFUSED, _refused),
+    (ValueError, _unspeakable),
     (db.UNSTORABLE, lambda _: Problem(400, "invalid_parameter", "A value is outside of what can be stored.")),
     (Overloaded, lambda _: unavailable("overloaded", "Too many requests are waiting; try again shortly.")),
     *((away, _away) for away in db.AWAY),

@@ -123,6 +123,11 @@ def constraint_of(error: DBAPIError) -> str | None:
     return getattr(diagnostics, "constraint_name", None)
 
 
+def is_unspeakable(error: ValueError) -> bool:
+    """Whether the driver could not even send a value: text with a NUL or with half a character in it."""
+    return isinstance(error, UnicodeEncodeError) or "NUL (0x00)" in str(error)
+
+
 #: A value that the database cannot store, however it got so far.
 UNSTORABLE = DataError
 

@@ -11,6 +11,10 @@ FileReference = Annotated[
 """A file: its SHA-256, its SHA-1, or an unambiguous prefix of either (4 to 64 hex digits)."""
 
 
+STORABLE = r"^[^\x00]*$"
+"""What the database can keep as text: anything without a NUL."""
+
+
 class Strict(BaseModel):
     """A body or a set of parameters: frozen, and unknown fields are refused rather than ignored."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
 
 from schemas.fetching import Candidate
-from schemas.fields import Strict
+from schemas.fields import STORABLE, Strict
 from schemas.items import ItemState
 
 MOST_ITEMS = 1000
@@ -17,10 +17,10 @@ LONGEST_TTL = 60 * 24 * 3600.0
 LONGEST_REQUEST_ID = 200
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Partition = Annotated[str, StringConstraints(max_length=200)]
-Worker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ItemKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-RequestId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REQUEST_ID)]
+Partition = Annotated[str, StringConstraints(max_length=200, pattern=STORABLE)]
+Worker = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=STORABLE)]
+ItemKey = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=STORABLE)]
+RequestId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REQUEST_ID, pattern=STORABLE)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TTL, allow_inf_nan=False)]
 Reported = Literal["completed", "missing", "failed", "nacked", "available", "running"]
 
@@ -47,8 +47,8 @@ class Result(Strict):
 
     key: ItemKey
     state: Reported | Literal["found"]
-    error_code: str | None = Field(None, max_length=100)
-    error: str | None = Field(None, max_length=4000)
+    error_code: str | None = Field(None, max_length=100, pattern=STORABLE)
+    error: str | None = Field(None, max_length=4000, pattern=STORABLE)
     result: dict[str, Any] | None = None
     candidates: list[Candidate] = Field(default=[], max_length=MOST_CANDIDATES, description="Where it was found.")
 

@@ -56,7 +56,10 @@ def _header(lines: Iterator[str], form: Format) -> tuple[list[str], int]:
         if not text or not text.startswith("#"):
             raise Rejected("no_header", "The file has no line that names its columns.")
     delimiter = "\t" if form is Format.TSV else ","
-    [names] = csv.reader([text.lstrip("# ").rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True)
+    try:
+        names = next(csv.reader([text.lstrip("# ").rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error as error:  # such as a name as long as the file
+        raise Rejected("no_header", f"The line that names the columns cannot be read: {error}.") from None
     return [name.strip() for name in names], number
 
 

@@ -3,6 +3,7 @@
 import random
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,10 @@ class Image:
     def read(self) -> Bytes:
         """The picture upright, BGR. Raises Rejected(`unreadable_image`)."""
         data = self._data()
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data.startswith(MAGIC) else None
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data.startswith(MAGIC) else None
+        except cv2.error:  # it says that it has more pixels than anybody could hold
+            picture = None
         if picture is None or max(picture.shape) > LARGEST_SIDE:
             raise Rejected("unreadable_image", f"{self.name} is not a JPEG or PNG image that can be read.")
         return np.asarray(picture, np.uint8)
@@ -44,7 +48,7 @@ class Image:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as source:
                 data = source.read(LARGEST + 1)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
             raise Rejected("unreadable_archive", f"{self.name} cannot be unpacked.") from error
         if len(data) > LARGEST:
             raise Rejected("image_too_large", f"{self.name} is larger than {LARGEST >> 20} MiB.")
