@@ -1,8 +1,9 @@
 """Tables of registered models. A version is never changed: who needs another one registers it."""
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, func, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from infra.columns import stamped
 from infra.tables import job_steps, metadata
 
 models = Table(
@@ -17,7 +18,7 @@ models = Table(
     Column("sha256", Text(collation="C"), ForeignKey("blobs.sha256")),
     Column("details", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped(),
     CheckConstraint("kind in ('dlc', 'rig', 'tracker')", name="kind"),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint("kind <> 'dlc' or sha256 is not null", name="archive"),
