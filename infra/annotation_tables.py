@@ -3,13 +3,10 @@
 What is under way is the jobs' business: an upload, and a task of a dataset, only name their job.
 """
 
-from datetime import datetime
-
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -25,17 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import metadata, tenant_column
+from infra.columns import moment, stamped, tenant_column
+from infra.tables import metadata
 
 ID = "id ~ '^([0-9a-f]{24}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$'"
-
-
-def _created() -> Column[datetime]:
-    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
-
-
-def _moment(name: str) -> Column[datetime]:
-    return Column(name, DateTime(timezone=True))
 
 
 # Who else needs a content, beside uploads and outputs of jobs: `task:<id>`, `dataset:<id>`, `detector:<name>`.
@@ -54,7 +44,7 @@ projects = Table(
     Column("name", Text, nullable=False),
     Column("created_by", Text, nullable=False),
     tenant_column(),
-    _created(),
+    stamped(),
     CheckConstraint(ID, name="id"),
 )
 
@@ -66,7 +56,7 @@ contents = Table(
     Column("id", Uuid, primary_key=True),
     Column("project_id", Text(collation="C"), ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("identity", Text, nullable=False),
-    _created(),
+    stamped(),
     UniqueConstraint("project_id", "identity"),
 )
 
@@ -88,8 +78,8 @@ uploads = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("created_by", Text, nullable=False),
-    _created(),
-    _moment("cut_at"),
+    stamped(),
+    moment("cut_at"),
     CheckConstraint(ID, name="id"),
     CheckConstraint("request_type between 0 and 2", name="request_type"),
     CheckConstraint("(request_type = 0) = (annotation_version = 0)", name="annotation_version"),
@@ -121,7 +111,7 @@ tasks = Table(
     Column("task_status", SmallInteger, nullable=False, server_default="0"),
     Column("annotation_version", Integer, nullable=False, server_default="0"),
     Column("assigned_to", Text),
-    _created(),
+    stamped(),
     UniqueConstraint("job_id", "number"),
     CheckConstraint("status between 0 and 99", name="status"),
     CheckConstraint("audit_status between 0 and 5", name="audit_status"),
@@ -173,7 +163,7 @@ annotation_runs = Table(
     Column("upload_id", Text(collation="C"), ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("job_id", Uuid, nullable=False),
-    _moment("done_at"),
+    moment("done_at"),
     Index("annotation_runs_by_job", "job_id"),
 )
 
@@ -185,7 +175,7 @@ detectors = Table(
     Column("settings", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
     tenant_column(),
-    _created(),
+    stamped(),
 )
 
 dataset_groups = Table(
@@ -193,7 +183,7 @@ dataset_groups = Table(
     metadata,
     Column("name", Text(collation="C"), primary_key=True),
     tenant_column(),
-    _created(),
+    stamped(),
 )
 
 # A version never changes what it shows, but for which split a task is in. 1.2.3 is number 123.
@@ -206,7 +196,7 @@ dataset_versions = Table(
     Column("request", JSONB, nullable=False),
     Column("classes", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
-    _created(),
+    stamped(),
     UniqueConstraint("group_name", "number"),
 )
 
@@ -219,7 +209,7 @@ dataset_tasks = Table(
     Column("content_id", Uuid, nullable=False),
     Column("split", Text, nullable=False),
     Column("job_id", Uuid),
-    _moment("built_at"),
+    moment("built_at"),
     # Boxes that no label asks for.
     Column("unmatched", Integer, nullable=False, server_default="0"),
     CheckConstraint("split in ('training', 'validation', 'testing')", name="split"),
@@ -254,6 +244,6 @@ dataset_archives = Table(
     Column("format", Text, primary_key=True),
     Column("job_id", Uuid, nullable=False),
     Column("sha256", Text(collation="C"), ForeignKey("blobs.sha256")),
-    _created(),
+    stamped(),
     Index("dataset_archives_by_job", "job_id"),
 )

@@ -128,13 +128,13 @@ def is_forbidden(error: DBAPIError) -> bool:
     return getattr(error.orig, "pgcode", None) == "42501"
 
 
-#: A value that the database cannot store, however it got so far.
-UNSTORABLE = DataError
-
-
 def is_unspeakable(error: ValueError) -> bool:
     """Whether the driver could not even send a value: text with a NUL or with half a character in it."""
     return isinstance(error, UnicodeEncodeError) or "NUL (0x00)" in str(error)
+
+
+#: A value that the database cannot store, however it got so far.
+UNSTORABLE = DataError
 
 
 #: What `is_forbidden` has to look at.

@@ -13,15 +13,10 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy import DateTime as Moment
 from sqlalchemy.dialects.postgresql import JSONB
 
+from infra.columns import moment, stamped
 from infra.tables import metadata
-
-
-def _moment(name: str, now: bool = False, nullable: bool = False) -> Column[object]:
-    return Column(name, Moment(timezone=True), nullable=nullable, server_default=text("now()") if now else None)
-
 
 # Which files a content at a host is made of: `[[path, size, sha256 or null], ...]`, by path. `location` is where
 # content lies that has matched it; it goes when the files change.
@@ -37,7 +32,7 @@ manifests = Table(
     Column("list_sha256", Text(collation="C"), nullable=False),
     Column("location", Text),
     Column("updated_by", Text, nullable=False),
-    _moment("updated_at", now=True),
+    stamped("updated_at"),
     CheckConstraint("file_count > 0 and size >= 0", name="counted"),
     CheckConstraint("list_sha256 ~ '^[0-9a-f]{64}$'", name="list_sha256"),
     Index("manifests_by_directory", "directory", "host", "external_id"),
@@ -64,9 +59,9 @@ deliveries = Table(
     Column("outcome", Text),
     Column("compared", JSONB, nullable=False, server_default="[]"),
     Column("created_by", Text, nullable=False),
-    _moment("created_at", now=True),
-    _moment("expires_at", nullable=True),
-    _moment("checked_at", nullable=True),
+    stamped(),
+    moment("expires_at"),
+    moment("checked_at"),
     CheckConstraint("source in ('prefix', 'listed', 'upload')", name="source"),
     CheckConstraint("(files is null) = (source = 'prefix')", name="files"),
     CheckConstraint("extra in ('ignore', 'refuse')", name="extra"),
@@ -91,8 +86,8 @@ cached_values = Table(
     Column("content_type", Text, nullable=False),
     Column("etag", Text, nullable=False),
     Column("updated_by", Text, nullable=False),
-    _moment("updated_at", now=True),
-    _moment("expires_at"),
+    stamped("updated_at"),
+    moment("expires_at", nullable=False),
     Index("cached_values_expiry", "expires_at"),
 )
 
@@ -120,5 +115,5 @@ replica_marks = Table(
     metadata,
     Column("peer", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    _moment("updated_at", now=True),
+    stamped("updated_at"),
 )

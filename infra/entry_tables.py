@@ -4,16 +4,15 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Table,
     Text,
     Uuid,
-    func,
 )
 
-from infra.tables import metadata, tenant_column
+from infra.columns import moment, stamped, tenant_column
+from infra.tables import metadata
 
 # A browser that signed in with a token. It is as good as that token, and ends with it: both are known by hash only.
 sessions = Table(
@@ -21,8 +20,8 @@ sessions = Table(
     metadata,
     Column("id_sha256", Text(collation="C"), primary_key=True),
     Column("secret_sha256", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
+    stamped(),
+    moment("expires_at", nullable=False),
     CheckConstraint("id_sha256 ~ '^[0-9a-f]{64}$'", name="id_sha256"),
     Index("sessions_expiry", "expires_at"),
 )
@@ -39,8 +38,8 @@ resumable_uploads = Table(
     Column("size", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False, server_default="0"),
     Column("sha256", Text(collation="C")),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
+    stamped(),
+    moment("expires_at", nullable=False),
     CheckConstraint("received between 0 and size", name="received"),
     CheckConstraint("(sha256 is not null) = (received = size)", name="complete"),
     Index("resumable_uploads_expiry", "expires_at"),

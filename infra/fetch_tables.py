@@ -18,17 +18,13 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy import DateTime as Moment
 
+from infra.columns import moment, stamped
 from infra.item_tables import item_states
 from infra.tables import metadata
 
 OPEN = "state = 'open'"
 LEASED = "state = 'leased'"
-
-
-def _moment(name: str, default: str | None = None, nullable: bool = True) -> Column[object]:
-    return Column(name, Moment(timezone=True), nullable=nullable, server_default=text(default) if default else None)
 
 
 def _facts() -> list[Column[object]]:
@@ -40,13 +36,13 @@ def _facts() -> list[Column[object]]:
         Column("owner", Text),
         Column("worker", Text),
         Column("attempt", Integer, nullable=False, server_default="0"),
-        _moment("leased_at"),
-        _moment("expires_at"),
+        moment("leased_at"),
+        moment("expires_at"),
         # Where the content lies, once it is there; why it cannot be had.
         Column("location", Text),
         Column("reason", Text),
         Column("updated_by", Text, nullable=False),
-        _moment("updated_at", "now()", nullable=False),
+        stamped("updated_at"),
         Column("revision", BigInteger, nullable=False, server_default="1"),
     ]
 
@@ -61,7 +57,7 @@ fetch_tasks = Table(
     *_facts(),
     Column("ttl_seconds", Double),
     Column("created_by", Text, nullable=False),
-    _moment("created_at", "now()", nullable=False),
+    stamped(),
     UniqueConstraint("host", "external_id"),
     CheckConstraint("octet_length(host) between 1 and 300 and host = lower(host) and host !~ '[\\s/]'", name="host"),
     CheckConstraint("octet_length(external_id) between 1 and 1024", name="external_id"),
@@ -103,7 +99,7 @@ candidates = Table(
     Column("position", BigInteger, primary_key=True),
     Column("collection_id", Integer, nullable=False),
     Column("found_by", Text, nullable=False),
-    _moment("found_at", "now()", nullable=False),
+    stamped("found_at"),
     Index("candidates_of_item", "pool_id", "position"),
 )
 

@@ -23,10 +23,10 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy import DateTime as Moment
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import metadata, tenant_column
+from infra.columns import moment, stamped, tenant_column
+from infra.tables import metadata
 from schemas.items import MOVES
 
 __all__ = ["metadata"]
@@ -34,10 +34,6 @@ __all__ = ["metadata"]
 STATES = "('available', 'leased', 'running', 'completed', 'missing', 'failed')"
 HELD = "state in ('leased', 'running')"
 LEGAL = " or ".join(f"(before = '{before}' and state = '{after}')" for before, after in sorted(MOVES))
-
-
-def _moment(name: str, default: str | None = None, nullable: bool = True) -> Column[object]:
-    return Column(name, Moment(timezone=True), nullable=nullable, server_default=text(default) if default else None)
 
 
 collections = Table(
@@ -54,7 +50,7 @@ collections = Table(
     Column("push", Integer),
     Column("created_by", Text, nullable=False),
     tenant_column(),
-    _moment("created_at", "now()", nullable=False),
+    stamped(),
     CheckConstraint("ordering in ('random', 'arrival')", name="ordering"),
     CheckConstraint("ttl_seconds > 0", name="ttl_seconds"),
     CheckConstraint("max_attempts > 0", name="max_attempts"),
@@ -72,7 +68,7 @@ pools = Table(
     Column("partition", Text(collation="C"), nullable=False, server_default=""),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("drained", Boolean, nullable=False, server_default="false"),
-    _moment("created_at", "now()", nullable=False),
+    stamped(),
     CheckConstraint("size >= 0", name="size"),
     Index("pools_of_collection", "collection_id", "partition"),
     Index("pools_open", "collection_id", "partition", postgresql_where=text("not drained")),
@@ -122,9 +118,9 @@ leases = Table(
     Column("ttl_seconds", Double, nullable=False),
     Column("taken", Integer, nullable=False),
     Column("open", Integer, nullable=False),
-    _moment("taken_at", "now()", nullable=False),
-    _moment("expires_at", nullable=False),
-    _moment("ended_at"),
+    stamped("taken_at"),
+    moment("expires_at", nullable=False),
+    moment("ended_at"),
     Column("ending", Text),
     CheckConstraint("open between 0 and taken", name="open"),
     CheckConstraint("(open = 0) = (ended_at is not null)", name="ended"),
@@ -153,11 +149,11 @@ def _state_columns() -> list[Column[object]]:
         # The latest lease, and who made this move.
         Column("lease_id", Uuid),
         Column("moved_by", Text, nullable=False),
-        _moment("moved_at", "now()", nullable=False),
+        stamped("moved_at"),
         # From then on it is offered.
-        _moment("ready_at"),
-        _moment("leased_at"),
-        _moment("nacked_at"),
+        moment("ready_at"),
+        moment("leased_at"),
+        moment("nacked_at"),
         Column("error_code", Text),
         Column("error_message", Text),
         Column("result", JSONB),

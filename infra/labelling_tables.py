@@ -6,7 +6,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -22,7 +21,8 @@ from sqlalchemy import (
     text,
 )
 
-from infra.tables import jobs, metadata, tenant_column
+from infra.columns import moment, stamped, tenant_column
+from infra.tables import jobs, metadata
 
 __all__ = ["metadata"]
 
@@ -40,7 +40,7 @@ labelling_projects = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("created_by", Text, nullable=False),
     tenant_column(),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    stamped(),
     UniqueConstraint("name", "dimension"),
     CheckConstraint("dimension = cardinality(features)", name="features"),
     CheckConstraint("min_votes > 0", name="min_votes"),
@@ -103,7 +103,7 @@ votes = Table(
     Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("project", Text(collation="C"), nullable=False),
     Column("label", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    stamped(),
     ForeignKeyConstraint(["project", "datapoint_id"], ["datapoints.project", "datapoints.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(
         ["project", "label"], ["labelling_labels.project", "labelling_labels.label"], name="votes_label_fkey"
@@ -117,8 +117,8 @@ sample_timestamps = Table(
     Column("project", Text(collation="C"), nullable=False),
     Column("datapoint_id", BigInteger, nullable=False),
     Column("annotator", Text, nullable=False),
-    Column("start_time", DateTime(timezone=True), nullable=False),
-    Column("end_time", DateTime(timezone=True)),
+    moment("start_time", nullable=False),
+    moment("end_time"),
     ForeignKeyConstraint(["project", "datapoint_id"], ["datapoints.project", "datapoints.id"], ondelete="CASCADE"),
     CheckConstraint("end_time >= start_time", name="end_time"),
     Index("sample_timestamps_of_project", "project", "id"),
@@ -137,7 +137,7 @@ classifiers = Table(
     # The job that trained it makes one, however often it is tried.
     Column("job_id", Uuid, unique=True),
     Column("created_by", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    stamped(),
     CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
     CheckConstraint("precision between 0 and 1", name="precision"),
     Index("classifiers_of_project", "project", "id"),

@@ -1,9 +1,10 @@
 """Tables of registered models. A version is never changed: who needs another one registers it."""
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, func, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import job_steps, metadata, tenant_column
+from infra.columns import stamped, tenant_column
+from infra.tables import job_steps, metadata
 
 models = Table(
     "models",
@@ -18,7 +19,7 @@ models = Table(
     Column("details", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
     tenant_column(),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped(),
     CheckConstraint("kind in ('dlc', 'rig', 'tracker')", name="kind"),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint("kind <> 'dlc' or sha256 is not null", name="archive"),

@@ -1,7 +1,8 @@
 """Requests that made something and may come again, described for SQLAlchemy."""
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, Table, Text, func
+from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
+from infra.columns import stamped
 from infra.tables import metadata
 
 # What a request with an Idempotency-Key has made, for all but jobs, which know their keys themselves.
@@ -13,7 +14,7 @@ repeats = Table(
     Column("request_sha256", Text, nullable=False),
     # Null within the transaction that makes it, and nowhere else.
     Column("made", Text),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped(),
     CheckConstraint("request_sha256 ~ '^[0-9a-f]{64}$'", name="request_sha256"),
     Index("repeats_age", "created_at"),
 )

@@ -1,7 +1,5 @@
 """The schema, described for SQLAlchemy. Migrations make it; a test proves that both say the same."""
 
-from datetime import datetime
-
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -27,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL
 
+from infra.columns import moment, stamped, tenant_column
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -41,20 +41,6 @@ ENDED = "state in ('succeeded', 'failed', 'cancelled')"
 RUNNING = "state = 'running' and started_at is not null"
 
 
-def _moment(name: str, nullable: bool = True) -> Column[datetime]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def tenant_column() -> Column[str]:
-    """Whose a row is: the tenant in whose name the transaction acts that makes it, or nobody's but the operators'."""
-    default = text("coalesce(current_setting('reelmill.tenant', true), '')")
-    return Column("tenant", Text, nullable=False, server_default=default)
-
-
-def _created() -> Column[datetime]:
-    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
-
-
 # Content. A row is the only proof that an object counts; an object without a row is swept. An erased blob keeps its
 # row, so that the provenance of finished jobs stays true.
 blobs = Table(
@@ -64,8 +50,8 @@ blobs = Table(
     Column("sha1", Text(collation="C"), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("object_key", Text, unique=True),
-    _created(),
-    _moment("erased_at"),
+    stamped(),
+    moment("erased_at"),
     CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
     CheckConstraint("sha1 ~ '^[0-9a-f]{40}$'", name="sha1"),
     CheckConstraint("size >= 0", name="size"),
@@ -80,7 +66,7 @@ files = Table(
     Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("created_by", Text, nullable=False),
-    _created(),
+    stamped(),
     Index("files_newest", "created_at", "sha256"),
     Index("files_by_maker", "created_by"),
 )
@@ -92,7 +78,7 @@ file_names = Table(
     Column("name", Text, primary_key=True),
     Column("content_type", Text, nullable=False),
     Column("created_by", Text, nullable=False),
-    _created(),
+    stamped(),
 )
 
 # The tenants that have uploaded a content, and what each of them calls it.
@@ -104,14 +90,14 @@ file_tenants = Table(
     Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("created_by", Text, nullable=False),
-    _created(),
+    stamped(),
 )
 
 erasures = Table(
     "erasures",
     metadata,
     Column("object_key", Text, primary_key=True),
-    _created(),
+    stamped(),
 )
 
 claim_tokens = Sequence("claim_tokens", metadata=metadata)
@@ -136,19 +122,19 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("max_attempts", Integer, nullable=False),
     Column("token", BigInteger),
-    _moment("lease_until"),
+    moment("lease_until"),
     Column("worker", Text),
-    Column("run_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped("run_at"),
     Column("progress", REAL, nullable=False, server_default="0"),
     Column("result", JSONB),
     Column("error_code", Text),
     Column("error_message", Text),
-    _created(),
-    _moment("queued_at"),
-    _moment("published_at"),
-    _moment("started_at"),
-    _moment("cancel_requested_at"),
-    _moment("finished_at"),
+    stamped(),
+    moment("queued_at"),
+    moment("published_at"),
+    moment("started_at"),
+    moment("cancel_requested_at"),
+    moment("finished_at"),
     Column("lane", Text, nullable=False, server_default="leased"),
     # Why a queued job has no message: it gets one when the reason is gone.
     Column("held", Text),
@@ -277,15 +263,15 @@ kind_controls = Table(
     "kind_controls",
     metadata,
     Column("kind", Text, primary_key=True),
-    _moment("paused_at"),
+    moment("paused_at"),
     Column("concurrency", Integer),
     Column("per_key", Integer),
     Column("starts_per_second", Double),
     # The bucket of the rate limit: starts that were left at `counted_at`.
     Column("starts_left", Double),
-    _moment("counted_at"),
+    moment("counted_at"),
     Column("changed_by", Text),
-    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped("changed_at"),
     CheckConstraint("concurrency > 0", name="concurrency"),
     CheckConstraint("per_key > 0", name="per_key"),
     CheckConstraint("starts_per_second > 0", name="starts_per_second"),
@@ -303,14 +289,14 @@ schedules = Table(
     Column("priority", SmallInteger, nullable=False, server_default="0"),
     Column("overlap", Boolean, nullable=False, server_default="false"),
     Column("enabled", Boolean, nullable=False, server_default="true"),
-    Column("next_at", DateTime(timezone=True), nullable=False),
-    _moment("last_at"),
+    moment("next_at", nullable=False),
+    moment("last_at"),
     Column("last_job_id", Uuid),
     # When it was left out because the job before it still lived, and why its last turn made none.
-    _moment("skipped_at"),
+    moment("skipped_at"),
     Column("error", Text),
     Column("created_by", Text, nullable=False),
-    _created(),
+    stamped(),
     Index("schedules_due", "next_at", postgresql_where=text("enabled")),
 )
 
@@ -321,7 +307,7 @@ backlogs = Table(
     Column("consumer", Text, primary_key=True),
     Column("queued", BigInteger, nullable=False),
     Column("running", BigInteger, nullable=False),
-    Column("counted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped("counted_at"),
 )
 
 job_inputs = Table(
@@ -342,7 +328,7 @@ job_steps = Table(
     Column("ordinal", Integer, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("record", JSONB, nullable=False),
-    _created(),
+    stamped(),
     UniqueConstraint("job_id", "ordinal"),
 )
 
@@ -364,7 +350,7 @@ discards = Table(
     "discards",
     metadata,
     Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    _created(),
+    stamped(),
 )
 
 # Facts, written by the trigger in the transaction of the move. `seq` is given by the relay as it publishes: gap-free.
@@ -412,9 +398,9 @@ parked = Table(
     Column("headers", JSONB, nullable=False),
     # What tells this message from an equal one, where something does: then it is recorded once.
     Column("identity", Text, unique=True),
-    Column("parked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped("parked_at"),
     Column("resolution", Text),
-    _moment("resolved_at"),
+    moment("resolved_at"),
     Column("resolved_by", Text),
     CheckConstraint("resolution in ('replayed', 'discarded')", name="resolution"),
     CheckConstraint("(resolution is null) = (resolved_at is null)", name="resolved"),
@@ -430,13 +416,13 @@ webhooks = Table(
     Column("secret", Text, nullable=False),
     # After a rotation the old secret signs, too, for a while.
     Column("previous_secret", Text),
-    _moment("previous_until"),
+    moment("previous_until"),
     Column("types", ARRAY(Text), nullable=False),
     Column("seen_seq", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
-    _created(),
-    _moment("failing_since"),
-    _moment("disabled_at"),
+    stamped(),
+    moment("failing_since"),
+    moment("disabled_at"),
     Column("disabled_reason", Text),
     CheckConstraint("(previous_secret is null) = (previous_until is null)", name="previous"),
     CheckConstraint("(disabled_at is null) = (disabled_reason is null)", name="disabled"),
@@ -449,10 +435,10 @@ webhook_deliveries = Table(
     Column("seq", BigInteger, primary_key=True),
     Column("state", Text, nullable=False, server_default="pending"),
     Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("next_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    stamped("next_at"),
     Column("status", SmallInteger),
     Column("error", Text),
-    _moment("finished_at"),
+    moment("finished_at"),
     CheckConstraint("state in ('pending', 'delivered', 'failed')", name="state"),
     Index("webhook_deliveries_due", "webhook_id", "next_at", postgresql_where=text("state = 'pending'")),
 )
@@ -465,9 +451,9 @@ tokens = Table(
     Column("secret_sha256", Text, nullable=False, unique=True),
     # What a person may send in place of the secret, as a salted hash: `scrypt$cost$block$lanes$salt$hash`.
     Column("password", Text),
-    _created(),
-    _moment("expires_at"),
-    _moment("revoked_at"),
+    stamped(),
+    moment("expires_at"),
+    moment("revoked_at"),
     Column("live_jobs", Integer),
     Column("storage_bytes", BigInteger),
     tenant_column(),

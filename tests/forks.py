@@ -88,5 +88,5 @@ def _become(command: tuple[str, ...], environment: dict[str, str], log: str) -> 
     os.close(file)
     module, *arguments = command
     sys.argv = [module, *arguments]
-    del sys.modules[f"{module}.__main__"]  # it is run, not imported
+    sys.modules.pop(f"{module}.__main__", None)  # it is run, not imported
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -5,7 +5,6 @@ acknowledgement would then remove somebody else's message. So a delivery remembe
 acknowledgement for another one is dropped, and after any error the channel and its connection are both thrown away.
 """
 
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,13 +15,12 @@ import structlog
 
 from infra import metrics
 from infra.broker import frames
-from infra.broker.connection import HEARTBEAT_SECONDS, TROUBLE, connect
+from infra.broker.connection import HEARTBEAT_SECONDS, connect
 from infra.broker.declaration import declare
 from infra.broker.delivery import Delivery
+from infra.broker.patience import Patience
 from infra.broker.tags import Tags
 
-FIRST_WAIT_SECONDS = 0.1
-LONGEST_WAIT_SECONDS = 5.0
 CONSUMER_TAG = "reelmill"
 
 log = structlog.get_logger()
@@ -47,8 +45,7 @@ class Intake:
         self._wanted = False
         self._consuming = False
         self._heard = time.monotonic()
-        self._next_try = 0.0
-        self._wait = FIRST_WAIT_SECONDS
+        self._patience = Patience()
 
     @property
     def connected(self) -> bool:
@@ -66,7 +63,7 @@ class Intake:
 
     def due(self) -> float:
         """Seconds until it wants another turn even if nothing arrives: for the next try to connect."""
-        return max(self._next_try - time.monotonic(), 0.0) if not self.connected else HEARTBEAT_SECONDS / 4
+        return self._patience.left() if not self.connected else HEARTBEAT_SECONDS / 4
 
     def sockets(self) -> list[Any]:
         """What to wait on for new messages; empty while the broker is away."""
@@ -85,7 +82,7 @@ class Intake:
 
     def turn(self) -> None:
         """Connect if that is due, keep the heartbeat and collect what has arrived. Takes milliseconds, never raises."""
-        if not self.connected and time.monotonic() >= self._next_try and not self._guarded(self._open):
+        if not self.connected and not self._patience.left() and not self._guarded(self._open):
             self._heard = time.monotonic()  # there is nobody to listen to
         if self.connected and self._wanted and not self._consuming:
             self._guarded(self._consume)
@@ -146,7 +143,7 @@ class Intake:
     def _collect(self) -> None:
         self._wire.heartbeat_tick()
         frames.read(self._wire)
-        self._wait = FIRST_WAIT_SECONDS
+        self._patience.heard()
 
     def _acknowledge(self, tags: Sequence[int]) -> None:
         reached, beyond = self._tags.answer(tags)
@@ -183,9 +180,7 @@ class Intake:
             work()
         except Exception as error:  # py-amqp lets errors of every kind out when a connection breaks
             self._drop()
-            self._next_try = time.monotonic() + self._wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-            if isinstance(error, TROUBLE):
-                self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+            self._patience.failed(error)
             # Anything else is ours or py-amqp's mistake about one message: coming back quickly, the broker's delivery
             # limit takes it out of the queue within seconds.
             log.warning("the broker is away", action="broker.away", queue=self._queue, detail=repr(error))

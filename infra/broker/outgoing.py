@@ -1,17 +1,13 @@
 """A connection on which messages only go out: it comes back by itself, and never raises."""
 
-import random
-import time
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from infra.broker import frames
-from infra.broker.connection import HEARTBEAT_SECONDS, TROUBLE, connect
-
-FIRST_WAIT_SECONDS = 0.1
-LONGEST_WAIT_SECONDS = 5.0
+from infra.broker.connection import HEARTBEAT_SECONDS, connect
+from infra.broker.patience import Patience
 
 log = structlog.get_logger()
 
@@ -23,8 +19,7 @@ class Outgoing:
         self._url = amqp_url
         self._wire: Any = None
         self._channel: Any = None
-        self._next_try = 0.0
-        self._wait = FIRST_WAIT_SECONDS
+        self._patience = Patience()
 
     @property
     def connected(self) -> bool:
@@ -33,7 +28,7 @@ class Outgoing:
 
     def turn(self) -> bool:
         """Connect if that is due, keep the heartbeat. Whether a message would be sent now."""
-        if self._wire is None and time.monotonic() >= self._next_try:
+        if self._wire is None and not self._patience.left():
             self._guarded(self._open)
         elif self._wire is not None:
             self._guarded(self._hear)
@@ -47,12 +42,12 @@ class Outgoing:
 
     def due(self) -> float:
         """Seconds until it wants another turn."""
-        return HEARTBEAT_SECONDS / 4 if self._wire is not None else max(self._next_try - time.monotonic(), 0.0)
+        return HEARTBEAT_SECONDS / 4 if self._wire is not None else self._patience.left()
 
     def _open(self) -> None:
         self._wire = connect(self._url)
         self._channel = self._wire.channel()
-        self._wait = FIRST_WAIT_SECONDS
+        self._patience.heard()
 
     def _hear(self) -> None:
         self._wire.heartbeat_tick()
@@ -63,9 +58,7 @@ class Outgoing:
             work()
         except Exception as error:  # py-amqp lets errors of every kind out when a connection breaks
             self._drop()
-            self._next_try = time.monotonic() + self._wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-            if isinstance(error, TROUBLE):
-                self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+            self._patience.failed(error)
             log.warning("nothing can be sent", action="broker.mute", detail=repr(error))
             return False
         return True

@@ -121,6 +121,7 @@ def test_a_full_queue_is_said_and_every_accepted_job_is_sent_in_the_end(
         flood = system.http.post("/v1/jobs", content=many, headers={"Content-Type": "application/x-ndjson"})
         assert flood.status_code == 202
         accepted += [orjson.loads(line)["id"] for line in flood.content.splitlines()]
+        told[202, ""] += len(accepted)  # the broker may have refused one before the next is asked for
         until(refused, "the gateway says that the queue is full")
         # Others are none of its business, and a batch is told line by line.
         assert ask(system, echo())[0] == 202

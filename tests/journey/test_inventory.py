@@ -14,13 +14,21 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import TextClause, text
 
+from infra import db
 from infra.cli.app import main
 from infra.cli.exits import Exit
 from infra.tokens import Role
 from tests.journey.test_items import by_state, imported
 from tests.journey.test_legacy_segments import as_role
 from tests.system import System, until
+
+LEASES = text("""
+    update leases set expires_at = now() - interval '1 second'
+    where ended_at is null and collection_id = (select id from collections where name = :name)
+""")
+FETCHES = text("update fetch_tasks set expires_at = now() - interval '1 second' where lease_id = :lease")
 
 KEY = {"key": ["Album Title", "Artist Name"]}
 
@@ -186,19 +194,29 @@ def test_torrents_are_taken_once_and_filled(running: System) -> None:
     assert [first["external_id"], *(each["external_id"] for each in listed.json()["tasks"])] == ["0", "1"]
 
 
+def run_out(system: System, query: TextClause, **values: Any) -> None:
+    """Let leases be over, as if their time had passed."""
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.begin() as connection:
+        assert connection.execute(query, values).rowcount > 0
+    engine.dispose()
+
+
 @pytest.mark.row("S2-03")
 def test_thirty_clients_and_what_is_late(running: System) -> None:
     name = inventory(running, *(f"c{n}" for n in range(2500)))
     got = Counter(key for keys in at_once(30, lambda _: list(taken(running.http, name))) for key in keys)
     assert (len(got), max(got.values())) == (2500, 1)
-    short = inventory(running, "s", ttl=0.5)
+    short = inventory(running, "s")
     first = taken(running.http, short)
     with as_role(running, Role.WORKER, "late") as late:
         assert taken(late, short) == {}
+        run_out(running, LEASES, name=short)
         assert until(lambda: taken(late, short), "it is offered again") == first
         document = {str(first["s"]): [pair("late.example", 1)]}
         [told] = submitted(running.http, short, document, 409)["rejected"]
         assert told == {"id": str(first["s"]), "code": "held_by_another"}
+        run_out(running, LEASES, name=short)
         until(lambda: by_state(running, short) == {"available": 1}, "that lease runs out, too")
         assert submitted(running.http, short, document)["results"][str(first["s"])]["outcome"] == "found"
         submitted(late, short, {str(first["s"]): []}, 409)
@@ -301,15 +319,17 @@ def test_fetch_tasks_are_released_extended_and_expire(running: System) -> None:
     ids = taken(running.http, name)
     submitted(running.http, name, {str(ids["r"]): [pair("r.example", n) for n in range(4)]})
     with as_role(running, Role.WORKER, "ann") as ann, as_role(running, Role.WORKER, "bob") as bob:
-        asked = {"host": "R.example", "count": 2, "worker": "w", "ttl": 1.0}
+        asked = {"host": "R.example", "count": 2, "worker": "w", "ttl": 600}
         key = {"Idempotency-Key": "once"}
         lease = ann.post("/v1/fetch-leases", json=asked, headers=key).json()
         assert ann.post("/v1/fetch-leases", json=asked, headers=key).json() == lease
-        assert bob.post("/v1/fetch-leases", json=asked, headers=key).json()["lease"] != lease["lease"]
+        other = bob.post("/v1/fetch-leases", json=asked, headers=key).json()["lease"]
+        assert other != lease["lease"]
         here = f"/v1/fetch-leases/{lease['lease']}"
         assert bob.post(f"{here}/extend", json={"ttl": 9}).status_code == 409
         held = ann.post(f"{here}/extend", json={"ttl": 3600}).json()
         assert (held["open"], held["expires_at"] > lease["expires_at"]) == (2, True)
+        run_out(running, FETCHES, lease=other)
         bobs = until(lambda: taken_tasks(bob, "r.example"), "what bob's first lease had comes back")
         assert {task["external_id"] for task in bobs["tasks"]} == {"2", "3"}, "ann's are extended"
         only = lease["tasks"][0]["id"]

@@ -147,12 +147,22 @@ def test_every_dialect(
         (b"PK\x03\x04broken", {}, "bad_archive"),
         (b"id\na\n", {"key": ["nope"]}, "no_such_column"),
         (b"# nothing\n# here\n", {}, "no_header"),
+        (b"x" * 200_000 + b"\n", {}, "no_header"),
     ],
 )
 def test_a_file_that_is_none_fails_for_good(running: System, content: bytes, params: dict[str, Any], code: str) -> None:
     failed = imported(running, "broken", content, "a.csv", **params)
     assert (failed["state"], failed["error"]["code"], failed["attempt"]) == ("failed", code, 1)
     assert by_state(running, "broken") == {}
+
+
+def test_what_no_database_can_keep_is_bad_input(running: System) -> None:
+    assert running.http.put("/v1/collections/odd", json={}).is_success
+    for wrong in ({"key": "a\0b"}, {"key": "a", "partition": "\0"}):
+        answer = running.http.post("/v1/collections/odd/items", json={"items": [wrong]})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
+    answer = running.http.post("/v1/collections/odd/moves", json={"moves": [{"key": "a\0b", "state": "completed"}]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
 
 
 @pytest.mark.row("S0-15")

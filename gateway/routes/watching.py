@@ -1,0 +1,14 @@
+"""For those who watch, and the contracts."""
+
+from gateway import contracts, health
+from gateway.endpoint import Endpoint
+from gateway.routes.words import JSON
+from infra.tokens import Role
+
+WATCHING: tuple[Endpoint, ...] = (
+    Endpoint("GET", "/v1/openapi.json", contracts.openapi, Role.READER, JSON),
+    Endpoint("GET", "/v1/asyncapi.json", contracts.asyncapi, Role.READER, JSON),
+    Endpoint("GET", "/healthz", health.alive, None, JSON),
+    Endpoint("GET", "/readyz", health.ready, None, JSON, query=("deep",)),
+    Endpoint("GET", "/metrics", health.metrics, Role.READER, "text/plain"),
+)
