@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
 import gateway.console
@@ -20,6 +20,8 @@ AXE = Path(gateway.console.__path__[0]) / "node_modules" / "axe-core" / "axe.min
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: A connection that a test cuts, and forms that it fills in wrongly.
 ON_PURPOSE = ("net::ERR_FAILED", "status of 400", "status of 409")
+#: Milliseconds that a busy machine may take to show something.
+PATIENCE = 30_000
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -61,7 +63,8 @@ def browser(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             viewport={"width": 1360, "height": 900},
             color_scheme="light",
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         yield context
         context.close()
 
