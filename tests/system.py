@@ -18,7 +18,8 @@ from tests.forks import Fork, popen
 T = TypeVar("T")
 Launch = Callable[[Sequence[str], Mapping[str, str], Path], "Fork | subprocess.Popen[bytes]"]
 
-PATIENCE = 60.0
+#: Seconds. Only what never comes is waited for so long; a busy machine may take most of a minute to start everything.
+PATIENCE = 120.0
 
 
 def free_port() -> int:
