@@ -223,6 +223,7 @@ def test_straight_over_amqp(running: System) -> None:
         assert ask(orjson.dumps(order))[1]["done"] == 2
         assert ask(b"{")[0] == "400"
         assert ask(b'{"op": "steal"}')[1]["code"] == "invalid_parameter"
+        assert ask(b'{"op": ["acquire"], "collection": {}}')[1]["code"] == "invalid_parameter"
         # Several at once, as gateways ask: each has its own answer, and a bad one spoils no other.
         extend = {"op": "extend", "collection": name, "lease": lease["lease"]}
         status, reply = send(bundled([b"{", orjson.dumps(extend), b'{"op": "acquire", "collection": "none"}']), BUNDLE)

@@ -123,6 +123,11 @@ class LeaseRuntime:
             except Unprocessable as problem:
                 self._refuse(delivery, problem)
                 continue
+            except Exception as error:
+                # Whatever a message does to us, it is the message that goes, not the dispatcher.
+                log.error("a message cannot be read", action="message.refused", exc_info=error)
+                self._refuse(delivery, Unprocessable("undecodable", f"reading it failed with {type(error).__name__}"))
+                continue
             batch.asked.append(question)
             orders += len(question.orders)
         return batch

@@ -67,7 +67,7 @@ def _order(body: bytes, delivery: Delivery) -> Order:
     if "owner" not in given:
         given["owner"] = foreign.submitter_of(delivery)
     name = delivery.properties.get("message_id")
-    if given.get("op") in {"acquire", "submit"} and isinstance(name, str) and name and not is_bundle(delivery):
+    if given.get("op") in ("acquire", "submit") and isinstance(name, str) and name and not is_bundle(delivery):
         given.setdefault("request_id", name[:LONGEST_REQUEST_ID])
     try:
         return ORDER.validate_python(given)
