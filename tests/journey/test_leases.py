@@ -292,7 +292,8 @@ def test_nothing_stays_leased_to_somebody_who_has_gone(running: System) -> None:
 
     def settled() -> bool:
         board = running.http.get(f"{here}/leaderboard").json()["workers"]
-        return any(w["worker"] == "worker" and w["taken"] == 8 and w["returned"] == 7 for w in board)
+        # At least those seven: a call may have been answered too late for its caller, on a busy machine.
+        return any(w["worker"] == "worker" and w["returned"] >= 7 and w["taken"] - w["returned"] == 1 for w in board)
 
     until(settled, "what nobody has heard of is back")
     assert by_state(running, here) == {"available": 9, "leased": 1}
