@@ -21,7 +21,8 @@ from gateway.console import (
     webhooks,
     workers,
 )
-from gateway.console.page import SIGN_IN, Page
+from gateway.console.page import Page
+from gateway.doors import SIGN_IN
 from infra.tokens import Role
 
 JOB = "/console/jobs/{job_id}"

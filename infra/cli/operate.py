@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.context import Target, data, talk
+from infra.cli.context import Json, Target, data, done, show, talk
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -78,6 +78,7 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
     live_jobs: Annotated[int | None, typer.Option(min=1, help="Live jobs that it may have at a time.")] = None,
     storage_mib: Annotated[int | None, typer.Option(min=1, help="MiB of uploads that it may keep.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a token, or replace the one of this name. The secret is printed once, to stdout."""
     from infra import tokens as store
@@ -89,11 +90,15 @@ def create(
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     storage_bytes = storage_mib * 1024**2 if storage_mib else None
     with _transaction() as connection:
-        data.print(store.create(connection, name, roles, expires_at, live_jobs, storage_bytes), markup=False)
+        secret = store.create(connection, name, roles, expires_at, live_jobs, storage_bytes)
+    if as_json:
+        show({"name": name, "roles": roles, "expires_at": expires_at, "token": secret})
+    else:
+        data.print(secret, markup=False)
 
 
 @tokens.command("password")
-def password(name: str) -> None:
+def password(name: str, as_json: Json = False) -> None:
     """Give a token a password, for basic authentication; asks for it, or reads a line of stdin."""
     from infra import passwords
 
@@ -107,18 +112,18 @@ def password(name: str) -> None:
                 raise typer.BadParameter(f"there is no live token {name!r}")
     except passwords.Unfit as error:
         raise typer.BadParameter(str(error)) from None
-    talk.print("The password is set.")
+    done("The password is set.", as_json, {"name": name})
 
 
 @tokens.command("revoke")
-def revoke(name: str) -> None:
+def revoke(name: str, as_json: Json = False) -> None:
     """End a token."""
     from infra import tokens as store
 
     with _transaction() as connection:
         if not store.revoke(connection, name):
             raise typer.BadParameter(f"there is no live token {name!r}")
-    talk.print("Revoked.")
+    done("Revoked.", as_json, {"revoked": name})
 
 
 @contextmanager
