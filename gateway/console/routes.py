@@ -105,4 +105,5 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/console/events", facts.listing),
     Page("GET", "/console/docs/http", reference.http),
     Page("GET", "/console/docs/messages", reference.messages),
+    Page("GET", "/console/docs/runbooks", reference.runbooks),
 )

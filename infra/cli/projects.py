@@ -65,6 +65,7 @@ def upload(
     film: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     rate: Annotated[str, typer.Option(help="Frames per second of the film.")] = "5",
     frames_per_task: Annotated[int | None, typer.Option(min=1, help="Frames in each task.")] = None,
+    detector: Annotated[str | None, typer.Option(help="Annotate with it first, such as contrast.")] = None,
     timeout: Timeout = 3600,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +73,7 @@ def upload(
     caller = client(context)
     body: dict[str, Any] = {"file": files.send(caller, film)["sha256"], "rate": rate}
     body |= {"frames_per_task": frames_per_task} if frames_per_task is not None else {}
+    body |= {"request_type": 1, "annotation_version": 1, "detector": detector} if detector is not None else {}
     made = caller.call("POST", f"/v1/projects/{quote(project, safe='')}/uploads", json=body)
     view = _follow(caller, made, film.name, timeout)
     if as_json:

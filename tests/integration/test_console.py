@@ -128,6 +128,7 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
         "/console/files",
         "/console/docs/http",
         "/console/docs/messages",
+        "/console/docs/runbooks",
         "/console/collections",
         "/console/models",
         "/console/datasets",

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from schemas.registry import Consumer
 from tests.receiver import receiving
 from tests.system import System, free_port, until
 
@@ -214,6 +215,13 @@ def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> Non
         ["promtool", "test", "rules", str(tmp_path / "test.yaml")], capture_output=True, text=True, check=False
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_consumer_scales() -> None:
+    scalers = list(yaml.safe_load_all((DEPLOY / "keda.yaml").read_text()))
+    assert sorted(each["spec"]["scaleTargetRef"]["name"] for each in scalers) == sorted(Consumer)
+    for each in scalers:
+        assert f'consumer="{each["metadata"]["name"]}"' in each["spec"]["triggers"][0]["metadata"]["query"]
 
 
 def test_every_alert_has_its_runbook_and_every_panel_its_words() -> None:
