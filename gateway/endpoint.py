@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import auth, problems
+from gateway import auth, doors, problems
 from infra import metrics
 from infra.ids import new_traceparent
 from infra.tokens import Role
 
+PAGE = "text/html"
 Handler = Callable[[Request], Awaitable[Response]]
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -71,11 +72,17 @@ class Endpoint:
                 request.app.state.rates.take(request.state.identity.name)
             response = await self.handler(request)
         except Exception as error:
-            response = await problems.answer(request, error)
+            response = await self._refused(request, error)
         response.headers["traceparent"] = request.state.traceparent
         elapsed = time.perf_counter() - started
         metrics.http_request_duration_seconds.labels(self.path, self.method, str(response.status_code)).observe(elapsed)
         return response
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        stranger = isinstance(error, problems.Problem) and error.status == 401
+        if stranger and self.reply == PAGE and doors.is_opened(request):
+            return doors.to_sign_in(request)
+        return await problems.answer(request, error)
 
 
 def begin(request: Request, legacy: bool = False) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import intake
+from gateway import intake, queries
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.intake import Asked
 from gateway.problems import Problem
@@ -33,18 +33,14 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 async def page(request: Request) -> Response:
-    """Tasks by id, of a project, an upload or a status."""
+    """Tasks of a project, an upload or a status, as they were cut: by upload, and by number within each."""
     limit = integer(request, "limit", 100, LARGEST_PAGE)
     given = request.query_params
     status = integer(request, "status", 0, 99, 0) if "status" in given else None
     wanted = Filter(given.get("project"), given.get("upload"), status)
-    after = (
-        _uuid(given["cursor"], Problem(400, "bad_cursor", "The cursor is not one that this list gave."))
-        if ("cursor" in given)
-        else None
-    )
-    found = await transact(request, annotations.page, wanted, after, limit + 1)
-    rest = str(found[limit - 1]["id"]) if len(found) > limit else None
+    found = await transact(request, annotations.page, wanted, _after(request), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    rest = queries.cursor(last["created_at"], f"{last['number']}.{last['id']}") if last is not None else None
     return reply(TaskPage(tasks=[TaskView.model_validate(dict(row)) for row in found[:limit]], next=rest))
 
 
@@ -130,6 +126,18 @@ async def _found(request: Request) -> db.Row:
 
 def _task(request: Request) -> UUID:
     return _uuid(request.path_params["task_id"], _unknown())
+
+
+def _after(request: Request) -> annotations.Place | None:
+    """Where the page before ended. Raises a 400 problem for a cursor that this list never gave."""
+    given = queries.after(request)
+    if given is None:
+        return None
+    number, _, last = given[1].partition(".")
+    unknown = Problem(400, "bad_cursor", "The cursor is not one that this list gave.", field="cursor")
+    if not (number.isascii() and number.isdigit() and len(number) <= 9):
+        raise unknown
+    return given[0], int(number), _uuid(last, unknown)
 
 
 def _uuid(text: str, otherwise: Problem) -> UUID:

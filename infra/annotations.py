@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from schemas.commands import Command, Input
 from schemas.detection import BUILT_IN, Detector
 from schemas.registry import KINDS, Kind
 
-FIRST = UUID(int=0)
+Place = tuple[datetime, int, UUID]
+"""Where a task stands in a list: when it was cut, its number, its id."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,18 @@ class Filter:
     status: int | None = None
 
 
-def page(connection: Connection, wanted: Filter, after: UUID | None, limit: int) -> Sequence[db.Row]:
-    """Tasks by id."""
+def page(connection: Connection, wanted: Filter, after: Place | None, limit: int) -> Sequence[db.Row]:
+    """Tasks in the order in which they were cut: by upload, and by number within each."""
+    at, number, last = after or (None, None, None)
     values = {"project": wanted.project, "upload": wanted.upload, "status": wanted.status}
-    return db.rows(connection, "tasks.view", id=None, **values, after=after or FIRST, limit=limit)
+    place = {"after_at": at, "after_number": number, "after_id": last}
+    return db.rows(connection, "tasks.view", id=None, **values, **place, limit=limit)
 
 
 def get(connection: Connection, task: UUID) -> db.Row | None:
     """One task."""
-    return db.row(connection, "tasks.view", id=task, project=None, upload=None, status=None, after=FIRST, limit=1)
+    nothing = dict.fromkeys(("project", "upload", "status", "after_at", "after_number", "after_id"))
+    return db.row(connection, "tasks.view", id=task, **nothing, limit=1)
 
 
 def change(connection: Connection, task: UUID, changes: dict[str, Any]) -> bool:

@@ -55,6 +55,7 @@ jobs_leases_expired_total = Counter("jobs_leases_expired_total", "Claims taken f
 jobs_reconciled_total = Counter("jobs_reconciled_total", "Jobs whose message was lost.", ["consumer"])
 jobs_held = Gauge("jobs_held", "Queued jobs that wait for a limit and not for a consumer.", ["reason"])
 items_state = Gauge("items_state", "Items of the newest collections.", ["collection", "state"])
+items_handled = Gauge("items_handled", "Items taken, run out or failed so far, by collection.", ["collection", "what"])
 item_leases_open = Gauge("item_leases_open", "Leases that still hold items.", ["collection"])
 item_lease_oldest_seconds = Gauge(
     "item_lease_oldest_seconds", "Age of the lease that has been open longest.", ["collection"]

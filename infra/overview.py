@@ -1,11 +1,13 @@
 """The state of the whole system at a glance. Every count is bounded, so that a look costs milliseconds at any size."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
 from infra import db
-from schemas.registry import Consumer
+from infra.topology import queue_of
+from schemas.registry import KINDS, Consumer
 from schemas.states import JobState
 
 COUNTED = 10_000
@@ -29,6 +31,23 @@ def oldest(connection: Connection) -> Mapping[str, float]:
     """By consumer, the seconds that a job has waited there longest. Consumers for which none waits are left out."""
     found = db.rows(connection, "overview.oldest", consumers=[consumer.value for consumer in Consumer])
     return {row["consumer"]: float(row["seconds"]) for row in found}
+
+
+def queues(connection: Connection) -> list[dict[str, Any]]:
+    """For each consumer its queue, its kinds, the leader's last count, and how long a job has waited."""
+    waited = oldest(connection)
+    counted = {row["consumer"]: row for row in db.rows(connection, "overview.backlogs")}
+    nothing = {"queued": 0, "running": 0, "counted_at": None, "old": False}
+    return [
+        {
+            "consumer": consumer.value,
+            "name": queue_of(consumer),
+            "kinds": [kind.name for kind in KINDS.values() if kind.consumer is consumer],
+            "oldest_seconds": waited.get(consumer.value),
+            **(counted.get(consumer.value) or nothing),
+        }
+        for consumer in Consumer
+    ]
 
 
 def finished(connection: Connection) -> Sequence[db.Row]:

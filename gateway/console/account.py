@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import doors
 from gateway.auth import COOKIE, Callers, peer
 from gateway.console import page, rendering
 from gateway.services import transact
@@ -11,13 +12,13 @@ from infra import sessions
 
 async def door(request: Request) -> Response:
     """Where one signs in."""
-    return _door(request, page.within(request.query_params.get("next")))
+    return _door(request, doors.within(request.query_params.get("next")))
 
 
 async def enter(request: Request) -> Response:
     """Open a session for the holder of a token. Guesses are bounded as everywhere."""
     fields = await page.form(request)
-    token, onward = page.text(fields, "token") or "", page.within(page.text(fields, "next"))
+    token, onward = page.text(fields, "token") or "", doors.within(page.text(fields, "next"))
     callers: Callers = request.app.state.callers
     known = await callers.of(token, peer(request)) if token else None
     session = await transact(request, sessions.begin, token) if known else None
@@ -42,7 +43,7 @@ async def leave(request: Request) -> Response:
         await transact(request, sessions.end, session)
         callers: Callers = request.app.state.callers
         callers.forget_session(session)
-    response = page.back(page.SIGN_IN)
+    response = page.back(doors.SIGN_IN)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
 

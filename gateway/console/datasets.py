@@ -14,7 +14,7 @@ from gateway.bodies import validated
 from gateway.console import page, rendering
 from gateway.problems import Problem, invalid
 from gateway.services import services, transact
-from infra import builds, datasets
+from infra import builds, datasets, projects
 from infra.uploads import Refusal
 from schemas.datasets import FORMATS, SPLITS, ArchiveRequest, VersionRequest
 
@@ -31,11 +31,11 @@ async def create(request: Request) -> Response:
     """Make the next version of a dataset from the accepted tasks of projects."""
     fields = await page.form(request)
     group = page.text(fields, "group") or ""
-    projects = (page.text(fields, "projects") or "").replace(",", " ").split()
+    chosen = [name for each in fields.getlist("projects") for name in str(each).replace(",", " ").split()]
     try:
         if api.GROUP.fullmatch(group) is None:
             raise Problem(400, "bad_name", "A name has 1 to 100 letters, digits, dots, dashes and underscores.")
-        wanted = VersionRequest.model_validate({"projects": projects, "formats": fields.getlist("formats")})
+        wanted = VersionRequest.model_validate({"projects": chosen, "formats": fields.getlist("formats")})
         made = await api.make(request, group, wanted)
         view = await versions.view(request, made)
     except ValidationError as error:
@@ -101,6 +101,7 @@ def _picture(row: Any, classes: Sequence[str]) -> dict[str, Any]:
 async def _listing(request: Request, wrong: Problem | Refusal | None = None) -> Response:
     found = await transact(request, datasets.groups, request.query_params.get("after", ""), SHOWN + 1)
     rest = found[SHOWN - 1]["name"] if len(found) > SHOWN else None
+    able = await transact(request, projects.page, "", SHOWN + 1)
     return rendering.page(
         request,
         "datasets/listing.html",
@@ -109,6 +110,8 @@ async def _listing(request: Request, wrong: Problem | Refusal | None = None) -> 
         written=datasets.written,
         older="/console/datasets?" + urlencode({"after": rest}) if rest else None,
         formats=FORMATS,
+        projects=able[:SHOWN],
+        more_projects=len(able) > SHOWN,
         project=request.query_params.get("project", ""),
         wrong=wrong,
     )

@@ -17,6 +17,14 @@ from schemas.registry import KINDS
 
 SHOWN = 50
 JOBS = 20
+#: What people do with a film, a picture, or anything else; every other kind is offered below.
+FITS: dict[str | None, frozenset[str]] = {
+    "video": frozenset(
+        ("split.video", "analyze.video", "analyze.label", "analyze.triangulate", "analyze.label_3d"),
+    ),
+    "image": frozenset(("analyze.image", "analyze.label_image", "split.images")),
+    None: frozenset(("items.import", "items.set_state", "annotate.import", "split.images")),
+}
 
 
 async def listing(request: Request) -> Response:
@@ -36,15 +44,17 @@ async def upload(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """One file: what it is, who reads it, what can be done with it."""
     row: dict[str, Any] = await api.described(request)
-    sha256 = row["sha256"]
+    sha256, shown = row["sha256"], preview(row["content_type"])
+    able, fit = [kind for kind in KINDS.values() if kind.inputs], FITS[shown]
     return rendering.page(
         request,
         "files/file.html",
         file=row,
         readers=await transact(request, browsing.of_file, sha256, JOBS),
         makers=await transact(request, browsing.makers_of_file, sha256, JOBS),
-        preview=preview(row["content_type"]),
-        able=[kind for kind in KINDS.values() if kind.inputs],
+        preview=shown,
+        able=[kind for kind in able if kind.name in fit],
+        others=[kind for kind in able if kind.name not in fit],
         uploaded=bool(row["names"]),
     )
 

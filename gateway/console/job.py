@@ -23,6 +23,8 @@ from infra import jobs as store
 from schemas.states import JobState
 
 OUTPUTS = 60
+PICTURES = 12
+"""So many previews show at once; the others are unfolded."""
 CHILDREN = 20
 
 
@@ -46,7 +48,9 @@ async def show(request: Request) -> Response:
     if found is None:
         raise Problem(404, "unknown_job", "There is no such job, or not any more.")
     job = found["job"]
-    return rendering.page(request, "jobs/job.html", **found, curl=_curl(request, job), place=_place(job))
+    return rendering.page(
+        request, "jobs/job.html", **found, curl=_curl(request, job), command=_command(job), place=_place(job)
+    )
 
 
 async def cancel(request: Request) -> Response:
@@ -72,11 +76,14 @@ def _look(connection: Connection, wanted: UUID) -> dict[str, Any] | None:
         return None
     facts = store.timeline(connection, wanted)
     outputs = steps.outputs(connection, wanted, "", OUTPUTS + 1)
+    seen = [(preview(output["content_type"]), output) for output in outputs[:OUTPUTS]]
     return {
         "job": job,
         "facts": [fact for fact in facts if not fact["type"].endswith(".progress")],
         "attempts": list(reversed(_attempts(facts))),
         "outputs": outputs[:OUTPUTS],
+        "shown": [output for way in ("video", "image") for how, output in seen if how == way],
+        "first": PICTURES,
         "more_outputs": len(outputs) > OUTPUTS,
         "inputs": browsing.inputs(connection, wanted),
         "children": browsing.children(connection, wanted, CHILDREN),
@@ -132,3 +139,8 @@ def _curl(request: Request, job: db.Row) -> str:
         f'curl {base}/v1/jobs \\\n  -H "Authorization: Bearer $REELMILL_TOKEN" \\\n'
         f"  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
     )
+
+
+def _command(job: db.Row) -> str:
+    params = orjson.dumps(job["params"]).decode()
+    return f"reelmill jobs submit {job['kind']} {shlex.quote(params)} --wait"

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from gateway.console import page, rendering
 from gateway.problems import Problem, invalid
 from gateway.services import transact
-from infra import controls, db, overview
-from infra.topology import queue_of
+from infra import controls, overview
 from schemas.kinds import KindLimits
-from schemas.registry import KINDS, Consumer, Lane
+from schemas.registry import KINDS, Lane
 
 
 async def listing(request: Request) -> Response:
@@ -48,19 +47,7 @@ async def limit(request: Request) -> Response:
 
 
 def _look(connection: Connection) -> dict[str, Any]:
-    said = controls.by_kind(connection)
-    oldest = overview.oldest(connection)
-    backlogs = {row["consumer"]: row for row in db.rows(connection, "overview.backlogs")}
-    queues = [
-        {
-            "consumer": consumer.value,
-            "name": queue_of(consumer),
-            "kinds": [kind.name for kind in KINDS.values() if kind.consumer is consumer],
-            "backlog": backlogs.get(consumer.value),
-            "oldest": oldest.get(consumer.value),
-        }
-        for consumer in Consumer
-    ]
+    queues, said = overview.queues(connection), controls.by_kind(connection)
     return {"queues": queues, "kinds": KINDS.values(), "said": said, "fast": Lane.FAST}
 
 

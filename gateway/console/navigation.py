@@ -61,6 +61,7 @@ NAVIGATION: tuple[Section, ...] = (
         (
             Place("/console/docs/http", "HTTP API", "docs"),
             Place("/console/docs/messages", "Messages", "messages"),
+            Place("/console/docs/runbooks", "Runbooks", "events"),
         ),
     ),
 )

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import FormData
@@ -14,6 +13,7 @@ from starlette.routing import Route
 from gateway import auth, problems
 from gateway.bodies import read_bytes
 from gateway.console import rendering
+from gateway.doors import to_sign_in
 from gateway.endpoint import Handler, begin
 from gateway.problems import Problem
 from gateway.services import services
@@ -25,7 +25,6 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
-SIGN_IN = "/console/sign-in"
 
 log = structlog.get_logger()
 
@@ -73,12 +72,6 @@ def back(path: str, said: str | None = None) -> Response:
     return RedirectResponse(f"{path}{joint}said={said}" if said else path, 303)
 
 
-def within(path: str | None) -> str:
-    """An address to go to, if it is one of the console's own; else the overview."""
-    ours = path is not None and path.startswith("/console") and "\\" not in path and path.isprintable()
-    return str(path) if ours else "/console"
-
-
 async def form(request: Request) -> FormData:
     """The fields of a form within the limit of bodies. Raises a 413 problem."""
     request._body = await read_bytes(request, services(request).settings.body_limit)  # what form() then reads
@@ -93,7 +86,7 @@ def text(fields: Mapping[str, object], name: str) -> str | None:
 
 def _refused(request: Request, problem: Problem) -> Response:
     if problem.status == 401 and request.method in auth.SAFE:
-        return RedirectResponse(f"{SIGN_IN}?next={quote(rendering.address(request), safe='')}", 303)
+        return to_sign_in(request)
     response = rendering.page(request, "problem.html", problem.status, problem=problem, trace=request.state.trace_id)
     response.headers.update({k: v for k, v in problem.headers.items() if k != "WWW-Authenticate"})
     return response

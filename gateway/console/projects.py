@@ -13,7 +13,7 @@ from gateway.bodies import integer
 from gateway.console import page, rendering
 from gateway.problems import Problem, invalid
 from gateway.services import transact
-from infra import annotations, projects, uploads
+from infra import annotations, files, projects, uploads
 from infra.annotations import Filter
 from infra.ids import new_id
 from schemas.uploads import ProjectRequest, TaskChange, UploadRequest
@@ -80,7 +80,8 @@ async def uploaded(request: Request) -> Response:
         request,
         "projects/upload.html",
         upload=view,
-        tasks=sorted(found, key=lambda task: task["number"]),
+        project=await api.project_view(request, view.project_id),
+        tasks=found,
         most=TASKS,
         audit=AUDIT,
         work=WORK,
@@ -98,6 +99,7 @@ async def task(request: Request) -> Response:
         request,
         "projects/task.html",
         task=view,
+        project=await api.project_view(request, view.project_id),
         frames=frames[:FRAMES],
         later=f"{here}?after={frames[FRAMES - 1]['number']}" if len(frames) > FRAMES else None,
         earlier=f"{here}?after={max(after - FRAMES, 0)}" if after else None,
@@ -135,6 +137,7 @@ async def _project(
         uploads=[api.view_of(row) for row in rows],
         older=f"/console/projects/{quote(project.id)}?" + urlencode({"cursor": rest}) if rest else None,
         detectors=await transact(request, annotations.detectors),
+        newest=await transact(request, files.page, files.Filter(), None, SHOWN),
         wrong=wrong,
         given=given or {"file": request.query_params.get("file", "")},
     )

@@ -41,6 +41,21 @@ async def messages(request: Request) -> Response:
     return rendering.page(request, "reference/messages.html", document=document, operations=_channels(document))
 
 
+async def runbooks(request: Request) -> Response:
+    """What to do about each alert."""
+    return rendering.page(request, "reference/runbooks.html", **_runbooks())
+
+
+@cache
+def _runbooks() -> dict[str, Any]:
+    text = resources.files("infra").joinpath("deploy", "runbooks.md").read_text().replace("*", "")
+    opening, *sections = text.split("\n## ")
+    return {
+        "lead": opening.partition("\n\n")[2].strip(),
+        "runbooks": [(name, body.split("\n\n")) for name, _, body in (each.partition("\n") for each in sections)],
+    }
+
+
 @cache
 def _document(name: str) -> dict[str, Any]:
     found: dict[str, Any] = orjson.loads(resources.files("schemas").joinpath("generated", name).read_bytes())

@@ -20,7 +20,7 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-for _filter in ("size", "span", "ago", "clock", "number", "json", "short", "capped", "plural", "prose"):
+for _filter in ("size", "span", "ago", "exact", "clock", "number", "json", "short", "capped", "plural", "prose"):
     ENVIRONMENT.filters[_filter] = getattr(words, _filter)
 ENVIRONMENT.globals |= {"between": words.between, "navigation": NAVIGATION, "Role": Role}
 

@@ -21,7 +21,8 @@ from gateway.console import (
     webhooks,
     workers,
 )
-from gateway.console.page import SIGN_IN, Page
+from gateway.console.page import Page
+from gateway.doors import SIGN_IN
 from infra.tokens import Role
 
 JOB = "/console/jobs/{job_id}"
@@ -104,4 +105,5 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/console/events", facts.listing),
     Page("GET", "/console/docs/http", reference.http),
     Page("GET", "/console/docs/messages", reference.messages),
+    Page("GET", "/console/docs/runbooks", reference.runbooks),
 )

@@ -6,6 +6,8 @@ import orjson
 from markupsafe import Markup, escape
 
 NOTHING = "\u2013"
+FAR_SECONDS = 45 * 86400
+"""Beyond this a date says more than a number of days."""
 
 
 def size(count: float) -> str:
@@ -38,9 +40,18 @@ def ago(moment: datetime | None) -> Markup:
     if moment is None:
         return Markup("{}").format(NOTHING)
     seconds = (datetime.now(UTC) - moment).total_seconds()
-    said = "just now" if abs(seconds) < 1.5 else f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+    if abs(seconds) > FAR_SECONDS:
+        said = f"{moment.astimezone(UTC):%Y-%m-%d}"
+    else:
+        said = "just now" if abs(seconds) < 1.5 else f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
     exact = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, _rough(said))
+
+
+def exact(moment: datetime) -> Markup:
+    """Date and time with their zone, for records."""
+    said = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(moment.astimezone(UTC).isoformat(), said)
 
 
 def clock(moment: datetime) -> str:

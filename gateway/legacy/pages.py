@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -57,7 +58,7 @@ async def item(request: Request) -> Response:
         if isinstance(error, Problem) and error.status != 404:
             raise
         return _page(request, "items/missing.html", 404, name=name, key=key)
-    facts = [(word, "" if value is None else value) for word, value in view(found).items()]
+    facts = [(word, _plain(value)) for word, value in view(found).items() if value is not None]
     return _page(
         request,
         "items/item.html",
@@ -66,6 +67,11 @@ async def item(request: Request) -> Response:
         facts=[(word, value) for word, value in facts if word not in {"success", "attributes"}],
         words={state: word or "null" for state, word in WORDS.items()},
     )
+
+
+def _plain(value: object) -> object:
+    """Lists and objects as JSON, which people can paste elsewhere."""
+    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value
 
 
 def _page(request: Request, template: str, status: int = 200, /, **values: Any) -> Response:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import (
+    collections,
     datasets,
     dead,
     deliveries,
@@ -19,8 +20,10 @@ from infra.cli import (
     lease,
     models,
     operate,
+    projects,
     schedules,
     states,
+    watching,
     webhooks,
     worker,
 )
@@ -30,6 +33,7 @@ from infra.cli.backup import backup, restore
 from infra.cli.cleanup import clean_up
 from infra.cli.client import Refused
 from infra.cli.context import Target, talk
+from infra.cli.contracts import asyncapi, openapi
 from infra.cli.doctor import console, doctor
 from infra.cli.events import events
 from infra.cli.export import export
@@ -44,6 +48,7 @@ app = typer.Typer(
     help="Reelmill: datasets out of media. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, "
     "6 job failed, 7 timeout.",
 )
+app.add_typer(collections.app, name="collections")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(dead.app, name="dead")
 app.add_typer(deliveries.app, name="deliveries")
@@ -58,8 +63,11 @@ app.add_typer(lease.app, name="lease")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(fetch.app, name="fetch")
 app.add_typer(worker.app, name="worker")
+app.add_typer(watching.workers, name="workers")
 app.add_typer(kinds.app, name="kinds")
 app.add_typer(models.app, name="models")
+app.add_typer(projects.app, name="projects")
+app.add_typer(watching.queues, name="queues")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(operate.tokens, name="token")
 app.add_typer(webhooks.app, name="webhooks")
@@ -71,6 +79,8 @@ app.command()(backup)
 app.command()(restore)
 app.command()(split)
 app.command()(clean_up)
+app.command()(openapi)
+app.command()(asyncapi)
 app.command()(export)
 app.command()(analyze)
 app.command()(console)

@@ -22,6 +22,9 @@ data = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+#: For commands that print nothing else.
+AlwaysJson = Annotated[bool, typer.Option("--json", help="JSON, which it prints in any case.")]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -65,6 +68,14 @@ def client(context: typer.Context) -> Client:
 def show(document: Any) -> None:
     """Print a document as JSON on stdout."""
     data.print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(), markup=False)
+
+
+def done(sentence: str, as_json: bool, document: Any) -> None:
+    """Say that something is done: in words to people, or as a document to programs."""
+    if as_json:
+        show(document)
+    else:
+        talk.print(sentence, markup=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, size, table, talk
+from infra.cli.context import Json, client, data, done, show, size, table, talk
 from infra.cli.exits import Exit
 from infra.cli.jobs import Timeout
 
@@ -94,20 +94,21 @@ def download(
     version: Version = "latest",
     archive: Annotated[str, typer.Option(help="Which archive: yolo, coco, voc, or yolo-sample.")] = "yolo",
     to: Annotated[Path, typer.Option("--to", "-o", help="The folder to save it in.")] = Path(),
+    as_json: Json = False,
 ) -> None:
     """Download an archive."""
     caller = client(context)
     view = caller.call("GET", _path(group, version))
     target = to / f"{group}-{view['version']}-{archive}.zip"
     count = caller.download(f"{_path(group, view['version'])}/archives/{quote(archive, safe='')}", target)
-    talk.print(f"{target} ({size(count)})", markup=False)
+    done(f"{target} ({size(count)})", as_json, {"path": str(target), "size": count})
 
 
 @app.command("rm")
-def delete(context: typer.Context, group: Group, version: Version) -> None:
+def delete(context: typer.Context, group: Group, version: Version, as_json: Json = False) -> None:
     """Delete a version with what only it needs."""
     client(context).call("DELETE", _path(group, version))
-    talk.print("Deleted.")
+    done("Deleted.", as_json, {"deleted": f"{group}/{version}"})
 
 
 def _follow(caller: Client, view: dict[str, Any], timeout: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 import typer
 
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, data, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: content that is there, checked against manifests.")
@@ -53,6 +53,7 @@ def upload(
     external_id: Annotated[str, typer.Argument(help="The host's own id of it.")],
     folder: Folder,
     timeout: Timeout = 600,
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Upload the content of a task to the object store, and have it checked. Prints JSON."""
     caller = client(context)
@@ -75,6 +76,7 @@ def where(
     context: typer.Context,
     host: Annotated[str, typer.Argument(help="The host.")],
     external_id: Annotated[str, typer.Argument(help="The host's own id of it.")],
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Where a thing lies; a line for each place."""
     told = client(context).call("GET", "/v1/locations", params={"host": host, "external_id": external_id})
@@ -91,6 +93,7 @@ def put(
         Path, typer.Argument(exists=True, help="A site's reply or a manifest as JSON; or a folder, to be listed.")
     ],
     hashes: Annotated[bool, typer.Option("--hash", help="Of a folder: SHA-256s, too.")] = False,
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Keep a manifest. Prints JSON."""
     caller, path = client(context), f"/v1/manifests/{quote(host, safe='')}/{quote(external_id)}"

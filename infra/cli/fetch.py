@@ -7,7 +7,7 @@ import typer
 
 from infra.cli import running
 from infra.cli.client import Client
-from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, data, show, table, talk
 from infra.cli.inventory import Count, Lease
 
 app = typer.Typer(no_args_is_help=True, help="Fetch tasks: things at hosts that somebody looks for.")
@@ -17,20 +17,20 @@ Ttl = Annotated[float | None, typer.Option(min=0.1, help="Seconds; 14 days by de
 
 
 @app.command("lease")
-def lease(context: typer.Context, host: Host, count: Count, ttl: Ttl = None) -> None:
+def lease(context: typer.Context, host: Host, count: Count, ttl: Ttl = None, _as_json: AlwaysJson = False) -> None:
     """Take tasks of a host. Prints JSON."""
     show(_taken(client(context), host, running.few(count), ttl))
 
 
 @app.command("extend")
-def extend(context: typer.Context, lease: Lease, ttl: Ttl = None) -> None:
+def extend(context: typer.Context, lease: Lease, ttl: Ttl = None, _as_json: AlwaysJson = False) -> None:
     """Hold tasks for longer. Prints JSON."""
     body = {"ttl": ttl} if ttl is not None else {}
     show(client(context).call("POST", f"/v1/fetch-leases/{quote(lease)}/extend", json=body))
 
 
 @app.command("release")
-def release(context: typer.Context, lease: Lease) -> None:
+def release(context: typer.Context, lease: Lease, _as_json: AlwaysJson = False) -> None:
     """Give tasks back. Prints JSON."""
     show(_released(client(context), lease))
 
@@ -40,19 +40,25 @@ def deliver(
     context: typer.Context,
     task: Task,
     location: Annotated[str, typer.Argument(help="Where its content lies.")],
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Say where a task's content lies. Prints JSON."""
     show(_told(client(context), {"filled": [{"task": task, "location": location}]}))
 
 
 @app.command("unavailable")
-def unavailable(context: typer.Context, task: Task, reason: Annotated[str, typer.Argument(help="Why.")]) -> None:
+def unavailable(
+    context: typer.Context,
+    task: Task,
+    reason: Annotated[str, typer.Argument(help="Why.")],
+    _as_json: AlwaysJson = False,
+) -> None:
     """Say that a task's content cannot be had: what asked for it is looked for again. Prints JSON."""
     show(_told(client(context), {"unavailable": [{"task": task, "reason": reason}]}))
 
 
 @app.command("reopen")
-def reopen(context: typer.Context, task: Task) -> None:
+def reopen(context: typer.Context, task: Task, _as_json: AlwaysJson = False) -> None:
     """Fetch again what was filled or given up. Prints JSON."""
     show(client(context).call("POST", f"/v1/fetch-tasks/{task}/reopen"))
 

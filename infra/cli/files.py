@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from infra.cli.client import Client
-from infra.cli.context import Json, client, data, show, size, table, talk
+from infra.cli.context import Json, client, data, done, show, size, table, talk
 
 app = typer.Typer(no_args_is_help=True, help="Files: what jobs read.")
 FileId = Annotated[str, typer.Argument(help="SHA-256, SHA-1 or an unambiguous prefix of either.")]
@@ -52,12 +52,13 @@ def get(
     context: typer.Context,
     file_id: FileId,
     to: Annotated[Path | None, typer.Option("--to", "-o", help="Where to save it; by its own name if absent.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Download a file or an output."""
     caller = client(context)
     target = to or Path(Path(caller.call("GET", f"/v1/files/{file_id}")["name"]).name)
     count = caller.download(f"/v1/files/{file_id}/content", target)
-    talk.print(f"{target} ({size(count)})")
+    done(f"{target} ({size(count)})", as_json, {"path": str(target), "size": count})
 
 
 @app.command("rm")
@@ -65,10 +66,11 @@ def remove(
     context: typer.Context,
     file_id: FileId,
     force: Annotated[bool, typer.Option(help="Cancel jobs that use it.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete an uploaded file. Outputs that were made from it stay."""
     client(context).call("DELETE", f"/v1/files/{file_id}", params={"force": "1"} if force else {})
-    talk.print("Deleted.")
+    done("Deleted.", as_json, {"deleted": file_id})
 
 
 def send(caller: Client, path: Path, direct: bool = False) -> dict[str, str]:

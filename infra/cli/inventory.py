@@ -10,7 +10,7 @@ import typer
 
 from infra.cli import files, jobs, running
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Inventories: albums, or other things, that are looked for at hosts.")
@@ -45,7 +45,9 @@ def import_file(
 
 
 @app.command("lease")
-def lease(context: typer.Context, count: Count, collection: Collection = "albums") -> None:
+def lease(
+    context: typer.Context, count: Count, collection: Collection = "albums", _as_json: AlwaysJson = False
+) -> None:
     """Take albums to look for. Prints JSON."""
     show(_taken(client(context), running.few(count), collection))
 
@@ -55,6 +57,7 @@ def submit(
     context: typer.Context,
     document: Annotated[Path, typer.Argument(help='{"111": [{"site": …, "torrentId": 37}], "444": []}; - is stdin.')],
     collection: Collection = "albums",
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Say where albums were found, all or nothing. Prints JSON."""
     try:
@@ -65,13 +68,17 @@ def submit(
 
 
 @app.command("extend")
-def extend(context: typer.Context, lease: Lease, collection: Collection = "albums") -> None:
+def extend(
+    context: typer.Context, lease: Lease, collection: Collection = "albums", _as_json: AlwaysJson = False
+) -> None:
     """Hold albums for longer. Prints JSON."""
     show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/extend", json={}))
 
 
 @app.command("release")
-def release(context: typer.Context, lease: Lease, collection: Collection = "albums") -> None:
+def release(
+    context: typer.Context, lease: Lease, collection: Collection = "albums", _as_json: AlwaysJson = False
+) -> None:
     """Give albums back. Prints JSON."""
     show(_released(client(context), lease, collection))
 

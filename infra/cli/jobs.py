@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemaining
 from infra.cli import bulk
 from infra.cli.bulk import Chosen, How
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, size, table, talk
+from infra.cli.context import Json, client, data, done, show, size, table, talk
 from infra.cli.events import details, headline
 from infra.cli.exits import Exit
 
@@ -91,7 +91,7 @@ def cancel(
         bulk.act(context, "cancel", chosen, How(dry_run, yes, as_json))
         return
     job = client(context).call("POST", f"/v1/jobs/{job_id}/cancel", params={"tree": "1"} if tree else None)
-    talk.print("Cancelled." if job["state"] == "cancelled" else "The cancel is on its way to the consumer.")
+    done("Cancelled." if job["state"] == "cancelled" else "The cancel is on its way to the consumer.", as_json, job)
 
 
 @app.command("retry")
@@ -112,8 +112,7 @@ def retry(
     if not bulk.is_single(job_id, chosen):
         bulk.act(context, "retry", chosen, How(dry_run, yes, as_json))
         return
-    client(context).call("POST", f"/v1/jobs/{job_id}/retry")
-    talk.print("Queued.")
+    done("Queued.", as_json, client(context).call("POST", f"/v1/jobs/{job_id}/retry"))
 
 
 @app.command("outputs")

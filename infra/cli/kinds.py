@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.cli.client import Refused
-from infra.cli.context import Json, client, show, table, talk
+from infra.cli.context import Json, client, done, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Kinds of jobs: list, pause, resume, limit.")
@@ -37,17 +37,17 @@ def listing(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("pause")
-def pause(context: typer.Context, kind: Name) -> None:
+def pause(context: typer.Context, kind: Name, as_json: Json = False) -> None:
     """Start no job of a kind until it is resumed. Jobs that run go on."""
-    client(context).call("POST", f"/v1/kinds/{kind}/pause")
-    talk.print("Paused.")
+    kept = client(context).call("POST", f"/v1/kinds/{kind}/pause")
+    done("Paused.", as_json, kept)
 
 
 @app.command("resume")
-def resume(context: typer.Context, kind: Name) -> None:
+def resume(context: typer.Context, kind: Name, as_json: Json = False) -> None:
     """Start jobs of a kind again."""
-    client(context).call("POST", f"/v1/kinds/{kind}/resume")
-    talk.print("Resumed.")
+    kept = client(context).call("POST", f"/v1/kinds/{kind}/resume")
+    done("Resumed.", as_json, kept)
 
 
 @app.command("limit")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from infra.cli.context import client, show
+from infra.cli.context import AlwaysJson, client, show
 from infra.cli.items import Collection
 
 app = typer.Typer(no_args_is_help=True, help="Leases: items that are yours for a time. Prints JSON.")
@@ -21,6 +21,7 @@ def take(
     partition: Annotated[str | None, typer.Option(help="Only of this partition.")] = None,
     worker: Annotated[str, typer.Option(help="Who takes them.")] = "cli",
     ttl: Ttl = None,
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Take items."""
     wanted = {"count": count, "worker": worker, "ttl": ttl, "partition": partition}
@@ -29,14 +30,22 @@ def take(
 
 
 @app.command("extend")
-def extend(context: typer.Context, lease: Lease, collection: Collection = "segments", ttl: Ttl = None) -> None:
+def extend(
+    context: typer.Context,
+    lease: Lease,
+    collection: Collection = "segments",
+    ttl: Ttl = None,
+    _as_json: AlwaysJson = False,
+) -> None:
     """Hold a lease for longer."""
     body = {"ttl": ttl} if ttl is not None else {}
     show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/extend", json=body))
 
 
 @app.command("release")
-def release(context: typer.Context, lease: Lease, collection: Collection = "segments") -> None:
+def release(
+    context: typer.Context, lease: Lease, collection: Collection = "segments", _as_json: AlwaysJson = False
+) -> None:
     """Give back what a lease still holds."""
     show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/release", json={}))
 
@@ -46,6 +55,7 @@ def release_older(
     context: typer.Context,
     older_than: Annotated[float, typer.Option(min=0, help="Seconds since the lease was taken.")],
     collection: Collection = "segments",
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Give back what old leases still hold, whoever has them. Their attempts do not count."""
     at = f"/v1/collections/{quote(collection)}/release"
@@ -64,6 +74,7 @@ def submit(
     failed: Annotated[list[str] | None, typer.Option(help="A key that failed.")] = None,
     missing: Annotated[list[str] | None, typer.Option(help="A key whose source is gone.")] = None,
     error: Annotated[str | None, typer.Option(help="Why.")] = None,
+    _as_json: AlwaysJson = False,
 ) -> None:
     """Say what became of items; without any, all that the lease still holds is done."""
     said = (("completed", completed), ("failed", failed), ("missing", missing))

@@ -8,7 +8,7 @@ import typer
 
 from infra.cli import files
 from infra.cli.client import Refused
-from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, data, done, show, table
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Models: what analyses work with.")
@@ -29,7 +29,7 @@ def listing(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("show")
-def describe(context: typer.Context, model: Reference) -> None:
+def describe(context: typer.Context, model: Reference, _as_json: AlwaysJson = False) -> None:
     """One version, whole."""
     show(client(context).call("GET", f"/v1/models/{model}"))
 
@@ -65,10 +65,10 @@ def tracker(context: typer.Context, name: Name, source: Source, as_json: Json = 
 
 
 @app.command("rm")
-def remove(context: typer.Context, model: Reference) -> None:
+def remove(context: typer.Context, model: Reference, as_json: Json = False) -> None:
     """Delete a version that nothing needs. Results that it has made stay."""
     client(context).call("DELETE", f"/v1/models/{model}")
-    talk.print("Deleted.")
+    done("Deleted.", as_json, {"deleted": model})
 
 
 def _register(context: typer.Context, body: dict[str, Any], as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.context import Target, data, talk
+from infra.cli.context import Json, Target, data, done, show, talk
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,6 +79,7 @@ def create(
     live_jobs: Annotated[int | None, typer.Option(min=1, help="Live jobs that it may have at a time.")] = None,
     storage_mib: Annotated[int | None, typer.Option(min=1, help="MiB of uploads that it may keep.")] = None,
     tenant: Annotated[str, typer.Option(help="Whose things it sees; without one, everything.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Make a token, or replace the one of this name. The secret is printed once, to stdout."""
     from infra import db
@@ -92,19 +93,21 @@ def create(
     storage_bytes = storage_mib * 1024**2 if storage_mib else None
     with _transaction() as connection:
         try:
-            data.print(
-                store.create(connection, name, roles, expires_at, live_jobs, storage_bytes, tenant), markup=False
-            )
+            secret = store.create(connection, name, roles, expires_at, live_jobs, storage_bytes, tenant)
         except store.OtherTenant:
             raise typer.BadParameter(f"{name} is the name of another tenant's token") from None
         except db.REFUSED:
             raise typer.BadParameter(
                 "a tenant has 1 to 63 of a-z, 0-9, - and _, and its tokens are no admins"
             ) from None
+    if as_json:
+        show({"name": name, "roles": roles, "tenant": tenant, "expires_at": expires_at, "token": secret})
+    else:
+        data.print(secret, markup=False)
 
 
 @tokens.command("password")
-def password(name: str) -> None:
+def password(name: str, as_json: Json = False) -> None:
     """Give a token a password, for basic authentication; asks for it, or reads a line of stdin."""
     from infra import passwords
 
@@ -118,18 +121,18 @@ def password(name: str) -> None:
                 raise typer.BadParameter(f"there is no live token {name!r}")
     except passwords.Unfit as error:
         raise typer.BadParameter(str(error)) from None
-    talk.print("The password is set.")
+    done("The password is set.", as_json, {"name": name})
 
 
 @tokens.command("revoke")
-def revoke(name: str) -> None:
+def revoke(name: str, as_json: Json = False) -> None:
     """End a token."""
     from infra import tokens as store
 
     with _transaction() as connection:
         if not store.revoke(connection, name):
             raise typer.BadParameter(f"there is no live token {name!r}")
-    talk.print("Revoked.")
+    done("Revoked.", as_json, {"revoked": name})
 
 
 def producer(

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from infra.cli.client import Refused
-from infra.cli.context import Json, client, show, table, talk
+from infra.cli.context import Json, client, done, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Schedules: jobs that come again and again.")
@@ -54,10 +54,10 @@ def put(
 
 
 @app.command("rm")
-def delete(context: typer.Context, name: Name) -> None:
+def delete(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """Forget a schedule. The jobs that it has made stay."""
     client(context).call("DELETE", _path(name))
-    talk.print("Forgotten.")
+    done("Forgotten.", as_json, {"deleted": name})
 
 
 def _path(name: str) -> str:

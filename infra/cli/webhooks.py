@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.context import Json, client, data, done, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: addresses that facts are sent to, signed.")
@@ -45,17 +45,17 @@ def rotate(context: typer.Context, webhook_id: HookId, as_json: Json = False) ->
 
 
 @app.command("rm")
-def delete(context: typer.Context, webhook_id: HookId) -> None:
+def delete(context: typer.Context, webhook_id: HookId, as_json: Json = False) -> None:
     """Forget a webhook."""
     client(context).call("DELETE", f"/v1/webhooks/{webhook_id}")
-    talk.print("Forgotten.")
+    done("Forgotten.", as_json, {"deleted": webhook_id})
 
 
 @app.command("enable")
-def enable(context: typer.Context, webhook_id: HookId) -> None:
+def enable(context: typer.Context, webhook_id: HookId, as_json: Json = False) -> None:
     """Have a webhook that was given up go on where it stopped."""
-    client(context).call("POST", f"/v1/webhooks/{webhook_id}/enable")
-    talk.print("It goes on.")
+    kept = client(context).call("POST", f"/v1/webhooks/{webhook_id}/enable")
+    done("It goes on.", as_json, kept)
 
 
 @app.command("test")

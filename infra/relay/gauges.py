@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prometheus_client import Gauge
 from sqlalchemy import Connection, Engine
 
 from infra import db, events, metrics, parked
@@ -29,6 +30,7 @@ class Look:
     deliveries: int
     parked: int
     items: Sequence[db.Row]
+    handled: Sequence[db.Row]
     leases: Sequence[db.Row]
 
 
@@ -70,23 +72,33 @@ def forget() -> None:
     metrics.events_lag_seconds.set(0)
     metrics.webhook_deliveries_pending.set(0)
     metrics.messages_parked.set(0)
-    for gauge in (metrics.items_state, metrics.item_leases_open, metrics.item_lease_oldest_seconds):
+    for gauge in (
+        metrics.items_state,
+        metrics.items_handled,
+        metrics.item_leases_open,
+        metrics.item_lease_oldest_seconds,
+    ):
         gauge.clear()
 
 
 def _tell_items(seen: Look, before: Look | None) -> None:
     """What is gone since the look before is taken away; the rest is never away in between."""
-    for row in before.items if before is not None else ():
-        if (row["name"], row["state"]) not in {(each["name"], each["state"]) for each in seen.items}:
-            metrics.items_state.remove(row["name"], row["state"])
+    _tell(metrics.items_state, "state", seen.items, before.items if before is not None else ())
+    _tell(metrics.items_handled, "what", seen.handled, before.handled if before is not None else ())
     for name in _collections(before) - _collections(seen):
         metrics.item_leases_open.remove(name)
         metrics.item_lease_oldest_seconds.remove(name)
-    for row in seen.items:
-        metrics.items_state.labels(row["name"], row["state"]).set(row["items"])
     for row in seen.leases:
         metrics.item_leases_open.labels(row["name"]).set(row["open"])
         metrics.item_lease_oldest_seconds.labels(row["name"]).set(float(row["oldest_seconds"]))
+
+
+def _tell(gauge: Gauge, label: str, rows: Sequence[db.Row], before: Sequence[db.Row]) -> None:
+    """Numbers of items by collection and another label."""
+    for name, value in {(row["name"], row[label]) for row in before} - {(row["name"], row[label]) for row in rows}:
+        gauge.remove(name, value)
+    for row in rows:
+        gauge.labels(row["name"], row[label]).set(row["items"])
 
 
 def _collections(look: Look | None) -> set[str]:
@@ -106,6 +118,7 @@ def _look(connection: Connection) -> Look:
         deliveries=db.rows(connection, "gauges.deliveries", bound=MOST_DELIVERIES)[0]["deliveries"],
         parked=parked.open_count(connection, MOST_PARKED),
         items=db.rows(connection, "gauges.items", most=MOST_COLLECTIONS),
+        handled=db.rows(connection, "gauges.handled", most=MOST_COLLECTIONS),
         leases=db.rows(connection, "gauges.leases", most=MOST_COLLECTIONS),
     )
 

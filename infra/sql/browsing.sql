@@ -1,7 +1,10 @@
 -- name: jobs
 -- Newest first. What has no index of its own is looked for among the newest `looks` only.
 select id, kind, consumer, state, submitted_by, attempt, max_attempts, progress, held, worker, run_at, error_code,
-    created_at, queued_at, started_at, finished_at
+    created_at, queued_at, started_at, finished_at, coalesce(
+        (select f.name from job_inputs i join files f using (sha256) where i.job_id = newest.id order by i.position limit 1),
+        params ->> 'collection', unique_key
+    ) as subject
 from (
     select * from jobs
     where (cast(:state as text) is null or state = :state)
@@ -21,7 +24,7 @@ limit :limit
 
 -- name: of_file
 select j.id, j.kind, j.consumer, j.state, j.submitted_by, j.attempt, j.max_attempts, j.progress, j.held, j.worker,
-    j.run_at, j.error_code, j.created_at, j.queued_at, j.started_at, j.finished_at
+    j.run_at, j.error_code, j.created_at, j.queued_at, j.started_at, j.finished_at, i.param as subject
 from job_inputs i join jobs j on j.id = i.job_id
 where i.sha256 = :sha256
 order by j.id desc
@@ -35,7 +38,10 @@ limit :limit
 
 -- name: children
 select id, kind, consumer, state, submitted_by, attempt, max_attempts, progress, held, worker, run_at, error_code,
-    created_at, queued_at, started_at, finished_at
+    created_at, queued_at, started_at, finished_at, coalesce(
+        (select f.name from job_inputs i join files f using (sha256) where i.job_id = jobs.id order by i.position limit 1),
+        params ->> 'collection', unique_key
+    ) as subject
 from jobs where parent_id = :parent_id
 order by id desc
 limit :limit

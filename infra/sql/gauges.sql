@@ -24,6 +24,14 @@ from (select id, name from collections order by id desc limit :most) as c
 join item_tallies t on t.collection_id = c.id
 group by c.name, t.state
 
+-- name: handled
+-- What became of the items of the newest collections, in sums that only grow.
+select c.name, t.what, sum(t.items)::bigint as items
+from (select id, name from collections order by id desc limit :most) as c
+join worker_tallies t on t.collection_id = c.id
+where t.what in ('taken', 'expired', 'failed')
+group by c.name, t.what
+
 -- name: leases
 select c.name, count(l.id) as open, coalesce(extract(epoch from now() - min(l.taken_at)), 0) as oldest_seconds
 from (select id, name from collections order by id desc limit :most) as c

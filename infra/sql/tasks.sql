@@ -1,4 +1,5 @@
 -- name: view
+-- In the order in which they were cut: by upload, and by number within each.
 select
     t.id, t.project_id, t.upload_id, t.number, t.name, t.video, t.width, t.height, t.frame_count, t.status,
     t.audit_status, t.task_status, t.annotation_version, t.assigned_to, t.created_at, t.record,
@@ -12,8 +13,12 @@ where (cast(:id as uuid) is null or t.id = cast(:id as uuid))
     and (cast(:project as text) is null or t.project_id = :project)
     and (cast(:upload as text) is null or t.upload_id = :upload)
     and (cast(:status as smallint) is null or t.status = :status)
-    and t.id > :after
-order by t.id
+    and (
+        cast(:after_at as timestamptz) is null
+        or (t.created_at, t.number, t.id)
+            > (cast(:after_at as timestamptz), cast(:after_number as integer), cast(:after_id as uuid))
+    )
+order by t.created_at, t.number, t.id
 limit :limit
 
 -- name: change

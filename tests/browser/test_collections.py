@@ -20,11 +20,11 @@ def test_a_collection_is_made_and_filled_from_a_file(page: Page, system: System,
     page.goto(f"{system.url}/console/collections")
     page.get_by_label("Name").fill("night shift")
     page.locator("form").last.evaluate("form => { form.noValidate = true; }")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Name").fill("night")
     page.get_by_label("Lease, seconds").fill("600")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("night")
 
     (tmp_path / "items.csv").write_text(LINES + WRONG)

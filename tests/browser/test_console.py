@@ -56,6 +56,7 @@ def test_every_page_is_seen_and_accessible(page: Page, system: System, work: dic
         "events": "/events",
         "docs-http": "/docs/http",
         "docs-messages": "/docs/messages",
+        "docs-runbooks": "/docs/runbooks",
     }.items():
         answer = page.goto(f"{system.url}/console{path}")
         assert answer is not None

@@ -21,7 +21,7 @@ def test_from_a_film_to_an_accepted_task(page: Page, system: System, tmp_path: P
     film = system.upload(squares(tmp_path / "street.mp4", 20), "street.mp4")
     page.goto(f"{system.url}/console/projects")
     page.get_by_label("Name").fill("street")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("street")
     project = page.url.rpartition("/")[2].partition("?")[0]
     page.get_by_label("File, by its SHA-256").fill("zz")

@@ -78,7 +78,7 @@ def test_a_video_is_asked_for_by_hand_and_its_result_plays(page: Page, system: S
     able.get_by_role("link", name="split.video", exact=True).click()
     text = page.get_by_label("Parameters, as JSON")
     text.fill(text.input_value().replace("}", ', "rate": "1"}'))
-    page.get_by_role("button", name="Ask for it").click()
+    page.get_by_role("button", name="Submit").click()
     page.wait_for_url(re.compile("/console/jobs/[0-9a-f-]{36}"))
     job_id = page.url.rpartition("/")[2].partition("?")[0]
     system.until_state(job_id, "succeeded", patience=120)
@@ -137,7 +137,7 @@ def test_pages_work_without_scripts_and_by_keyboard(browser: BrowserContext, pag
     other.get_by_role("link", name="New job").click()
     other.locator("select[name=kind]").select_option("probe.echo")
     other.get_by_label("Parameters, as JSON").fill('{"text": "no scripts"}')
-    other.get_by_role("button", name="Ask for it").click()
+    other.get_by_role("button", name="Submit").click()
     expect(other.get_by_role("heading", level=1)).to_have_text("probe.echo")
     plain.close()
 

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from gateway.console.page import SIGN_IN, Page
+from gateway.console.page import Page
 from gateway.console.routes import PAGES
+from gateway.doors import SIGN_IN
 from infra import db, tokens
 from infra.tokens import Role
 from tests.system import System
@@ -59,6 +61,14 @@ def test_a_stranger_is_shown_the_door(system: System) -> None:
             assert (answer.status_code, answer.headers["location"].startswith(SIGN_IN)) == (303, True), page.path
         else:
             assert answer.status_code == 401, page.path
+    opened = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Mode": "navigate"}
+    for path in ("/", "/id/x%20y?collection=a", "/stats"):
+        led = httpx.get(system.url + path, headers=opened)
+        assert (led.status_code, led.headers["location"]) == (303, f"{SIGN_IN}?next={quote(path, safe='')}")
+        basic = httpx.get(system.url + path, headers=opened, auth=("nobody", "wrong"))
+        for program in (httpx.get(system.url + path), httpx.get(system.url + path, headers={"Accept": "*/*"}), basic):
+            assert (program.status_code, "Basic" in program.headers["www-authenticate"]) == (401, True)
+    assert httpx.get(system.url + "/v1/jobs", headers=opened).status_code == 401
     wrong = httpx.post(system.url + SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
     assert wrong.status_code == 401
     assert "set-cookie" not in wrong.headers
@@ -118,6 +128,7 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
         "/console/files",
         "/console/docs/http",
         "/console/docs/messages",
+        "/console/docs/runbooks",
         "/console/collections",
         "/console/models",
         "/console/datasets",
@@ -132,7 +143,8 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
         assert not re.search(
             r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)|https?://(?!127\.0\.0\.1)", _own(answer.text)
         )
-    assert client.get("/console/sign-in?next=//evil.example").text.count("evil") == 0
+    for path in ("//evil.example", "/\\evil.example", "https://evil.example", "/idevil"):
+        assert client.get("/console/sign-in", params={"next": path}).text.count("evil") == 0
     assert client.get("/console/assets/..%2fpage.py").status_code == 404
 
 

@@ -118,14 +118,41 @@ def test_doctor_finds_what_is_wrong_and_console_leads_in(system: System) -> None
 
 
 def test_every_list_speaks_json_and_completion_is_there(system: System) -> None:
-    for words in (("jobs",), ("files",), ("kinds",), ("schedules",), ("webhooks",), ("dead",)):
-        listed = reelmill(system, *words, "list", "--json")
+    lists = ("jobs", "files", "kinds", "schedules", "webhooks", "dead", "projects", "collections", "queues")
+    for name in lists:
+        listed = reelmill(system, name, "list", "--json")
         assert (listed.returncode, type(json.loads(listed.stdout)), listed.stderr) == (Exit.OK, list, "")
     for shell in ("bash", "zsh", "fish"):
         asked = os.environ | {"_REELMILL_COMPLETE": f"source_{shell}"}
         program = Path(sys.executable).with_name("reelmill")
         script = subprocess.run([program], env=asked, capture_output=True, text=True, check=False, timeout=60)
         assert (script.returncode, "_REELMILL_COMPLETE=complete_" in script.stdout) == (Exit.OK, True)
+
+
+def test_a_project_is_made_filled_and_listed_by_number(system: System) -> None:
+    project = reelmill(system, "projects", "create", "street").stdout.strip()
+    cut = ("--rate", "1", "--frames-per-task", "3", "--json")
+    for film in (sample(), sample().with_name("bigbuckbunny.mp4")):
+        made = reelmill(system, "projects", "upload", project, str(film), *cut)
+        assert (made.returncode, json.loads(made.stdout)["state"]) == (Exit.OK, "succeeded"), made.stderr
+    assert len(json.loads(reelmill(system, "projects", "show", project, "--json").stdout)["uploads"]) == 2
+    tasks = json.loads(reelmill(system, "projects", "tasks", project, "--json").stdout)
+    first = [task["number"] for task in tasks if task["upload_id"] == tasks[0]["upload_id"]]
+    assert first == [0, 1, 2, 3]
+    assert [task["number"] for task in tasks] == first + list(range(len(tasks) - len(first)))
+    seen, query = [], {"project": project, "limit": "1"}
+    while True:
+        page = system.http.get("/v1/tasks", params=query).json()
+        seen += [task["id"] for task in page["tasks"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert seen == [task["id"] for task in tasks]
+    wrong = system.http.get("/v1/tasks", params={"cursor": query["cursor"][:-8]})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_cursor")
+    workers = json.loads(reelmill(system, "workers", "list", "--json").stdout)
+    assert any(worker["worker"].startswith("splitter") for worker in workers["lately"])
+    assert reelmill(system, "files", "rm", tasks[0]["video"], "--json").returncode != Exit.USAGE
 
 
 @pytest.mark.row("X-21")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from schemas.registry import Consumer
 from tests.receiver import receiving
 from tests.system import System, free_port, until
 
@@ -117,6 +118,39 @@ def missing(client: httpx.Client, wanted: set[str]) -> list[str]:
     return sorted(query for query in wanted if not data(client, query))
 
 
+ITEM_ALERTS = (
+    (
+        "ReelmillItemsNotTaken",
+        "still",
+        "90 items of still are to do, and nobody takes any.",
+        "Work on this collection had begun; no worker has asked for an hour.",
+    ),
+    (
+        "ReelmillItemLeasesExpire",
+        "lost",
+        "50% of the items taken from lost run out.",
+        "More than one in five within an hour, and more than twenty items.",
+    ),
+    (
+        "ReelmillItemsFail",
+        "fails",
+        "10% of the items taken from fails fail.",
+        "More than one in twenty within an hour, and the items that have failed grow by more than twenty.",
+    ),
+)
+
+
+def item_alert(name: str, collection: str, summary: str, description: str) -> dict[str, Any]:
+    """After two and a half hours: this one collection, and no other."""
+    said = {"summary": summary, "description": description, "runbook_url": f"infra/deploy/runbooks.md#{name.lower()}"}
+    labels = {"severity": "warning", "collection": collection}
+    return {
+        "eval_time": "150m",
+        "alertname": name,
+        "exp_alerts": [{"exp_labels": labels, "exp_annotations": said}],
+    }
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> None:
     checked = subprocess.run(
@@ -136,6 +170,22 @@ def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> Non
                     {"series": 'jobs_oldest_queued_seconds{consumer="splitter"}', "values": "1600x30"},
                     {"series": "relay_leader", "values": "1x30"},
                     {"series": "messages_parked", "values": "0x5 3x25"},
+                    # Of three collections one stands still, one loses every other lease, and one fails; `well` is well.
+                    *[
+                        {"series": f'items_state{{collection="{name}",state="available"}}', "values": "90x180"}
+                        for name in ("still", "lost", "fails", "well")
+                    ],
+                    {"series": 'items_handled{collection="still",what="taken"}', "values": "0+5x20 100x160"},
+                    *[
+                        {"series": f'items_handled{{collection="{name}",what="taken"}}', "values": "0+10x180"}
+                        for name in ("lost", "fails", "well")
+                    ],
+                    {"series": 'items_handled{collection="lost",what="expired"}', "values": "0+5x180"},
+                    {"series": 'items_handled{collection="well",what="expired"}', "values": "0+1x180"},
+                    {"series": 'items_handled{collection="fails",what="failed"}', "values": "0+1x180"},
+                    {"series": 'items_state{collection="fails",state="failed"}', "values": "0+1x180"},
+                    {"series": 'items_handled{collection="well",what="failed"}', "values": "0+1x180"},  # tried again
+                    {"series": 'items_state{collection="well",state="failed"}', "values": "3x180"},
                 ],
                 "alert_rule_test": [
                     {"eval_time": "4m", "alertname": "ReelmillOldestWaitTooLong", "exp_alerts": []},
@@ -154,6 +204,8 @@ def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> Non
                         ],
                     },
                     {"eval_time": "29m", "alertname": "ReelmillNoLeader", "exp_alerts": []},
+                    {"eval_time": "45m", "alertname": "ReelmillItemsNotTaken", "exp_alerts": []},
+                    *[item_alert(*each) for each in ITEM_ALERTS],
                 ],
             }
         ],
@@ -163,6 +215,13 @@ def test_rules_are_sound_and_alerts_tell_what_they_should(tmp_path: Path) -> Non
         ["promtool", "test", "rules", str(tmp_path / "test.yaml")], capture_output=True, text=True, check=False
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_consumer_scales() -> None:
+    scalers = list(yaml.safe_load_all((DEPLOY / "keda.yaml").read_text()))
+    assert sorted(each["spec"]["scaleTargetRef"]["name"] for each in scalers) == sorted(Consumer)
+    for each in scalers:
+        assert f'consumer="{each["metadata"]["name"]}"' in each["spec"]["triggers"][0]["metadata"]["query"]
 
 
 def test_every_alert_has_its_runbook_and_every_panel_its_words() -> None:

@@ -67,6 +67,11 @@ if (live && window.htmx) {
   live.hidden = true;
 }
 
+/* On a narrow screen the navigation is one line that scrolls: to where one is. */
+const nav = document.querySelector(".side nav");
+const current = nav?.querySelector("[aria-current]");
+if (current && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = current.offsetLeft - nav.clientWidth / 3;
+
 /* Progress is said aloud at quarters only, and at the end. */
 let quarter = null;
 document.addEventListener("htmx:after:swap", () => {
