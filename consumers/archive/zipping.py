@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -69,13 +68,6 @@ def archive(members: Iterable[Member], taken_at: datetime, about: About) -> Gene
             return zlib.compressobj(0, wbits=RAW) if packed else Deflating(pool, 2 * THREADS)
 
         yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=compressing)
-
-
-def of_file(path: Path) -> Iterator[bytes]:
-    """A file in blocks."""
-    with path.open("rb") as source:
-        while block := source.read(BLOCK):
-            yield block
 
 
 def _noted(member: Member, entries: list[Entry]) -> Iterator[Any]:
