@@ -13,6 +13,7 @@ from consumers.growing import Growing
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 FLOAT8 = 701
+CACHED_ROWS = 1024
 MOST_LETTERS = 4 * 1024 * 1024
 
 
@@ -33,9 +34,9 @@ def records(part: Growing) -> Iterator[Any]:
     with part.open() as source:
         if source.read(len(SIGNATURE)) != SIGNATURE:
             raise Malformed("no header")
-        while (fields := source.read(2)) == b"\0\1":
-            yield orjson.loads(source.read(int.from_bytes(source.read(4))))
-        if fields != END:
+        while (head := source.read(6))[:2] == b"\0\1":
+            yield orjson.loads(source.read(int.from_bytes(head[2:])))
+        if head != END:
             raise Malformed("a row has another number of fields, or there is no end")
 
 
@@ -75,7 +76,11 @@ def _vectors(block: NDArray[Any], dimension: int) -> Vectors:
     heads = (block["fields"] == 2, block["nulls"] == 0, block["type"] == FLOAT8, block["length"] == dimension)
     if not all(head.all() for head in heads):
         raise Malformed("a row is not an id and a vector")
-    columns = np.ascontiguousarray(block["items"]["value"].T, np.float64)
+    values = block["items"]["value"]
+    columns = np.empty((dimension, len(block)))
+    # A part at a time that stays in the processor's cache: several times as fast.
+    for first in range(0, len(block), CACHED_ROWS):
+        columns[:, first : first + CACHED_ROWS] = values[first : first + CACHED_ROWS].T
     return Vectors(block["id"].astype(np.int64), columns)
 
 

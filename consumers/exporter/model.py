@@ -30,8 +30,9 @@ class Model:
         """For texts, or lines of numbers: the label of each, and how probable the model finds it."""
         given = self.vectorizer.transform(contents) if self.vectorizer is not None else contents
         chances: NDArray[np.float64] = self.classifier.predict_proba(given)
-        best = chances.argmax(axis=1).astype(np.int32)
-        return Coded(self.parameters.classes, best), chances.max(axis=1)
+        best = chances.argmax(axis=1)
+        confidence = chances[np.arange(len(best)), best]
+        return Coded(self.parameters.classes, best.astype(np.int32)), confidence
 
     def pickles(self) -> dict[str, bytes]:
         """The files that `pickle.load` gives the classifier and its vectorizer from. Written here, never read."""
