@@ -41,7 +41,7 @@ class ParquetFile:
         """No more rows come."""
         try:
             self._writer.close()
-        except OSError:
+        except Exception:
             if error is None:
                 raise
         self._file.end(error)

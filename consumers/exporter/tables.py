@@ -7,6 +7,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from consumers.archive.columns import Told
 from consumers.archive.zipping import Member
 from consumers.exporter import copied
@@ -77,9 +79,11 @@ class Tables:
             thread.join()
 
     def _fill(self, model: Model, told: Told) -> None:
+        predict = self._predict_vectors if self._snapshot.features else self._predict_texts
         try:
-            predict = self._predict_vectors if self._snapshot.features else self._predict_texts
-            predict(model, told)
+            # Further threads of BLAS would spin, for so little, on processors that the rest needs.
+            with threadpool_limits(1, "blas"):
+                predict(model, told)
             self.machine.end()
             self._fill_votes()
         except BaseException as error:
