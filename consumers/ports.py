@@ -1,6 +1,7 @@
 """What a handler may ask for. There is no verb to commit a job, to publish or to acknowledge: that is the runtime's."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,10 +91,11 @@ class StreamingWorkspace(Workspace, Protocol):
 class LabelledWorkspace(StreamingWorkspace, Protocol):
     """For work on annotation projects."""
 
-    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> Snapshot:
-        """One moment of an annotation project, as files in scratch.
+    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> AbstractContextManager[Snapshot]:
+        """One moment of an annotation project, as files in scratch that grow while they are read. Leaving stops that.
 
-        Raises Rejected(`unknown_classifier`, `unknown_project`, `forbidden`).
+        Raises Rejected(`unknown_classifier`, `unknown_project`, `forbidden`). Reading the files raises JobError when
+        the database goes away.
         """
 
     def register(self, project: str, model: LinearModel, precision: float) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+
+from consumers.growing import Growing
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,15 @@ class StoredClassifier:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A project at `taken_at`. `parts` are files in Postgres' binary COPY format; no features means texts."""
+    """A project at `taken_at`. `parts` are files in Postgres' binary COPY format; no features means texts.
+
+    The files may still be growing. `expected` is about how many datapoints nobody has labelled.
+    """
 
     project: str
     features: tuple[str, ...]
     salt: bytes
     taken_at: datetime
-    parts: Mapping[str, Path]
+    expected: int
+    parts: Mapping[str, Growing]
     classifier: StoredClassifier | None = None

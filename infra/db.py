@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import cache
 from importlib import resources
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 import psycopg2
@@ -88,10 +87,10 @@ def run(connection: Connection, query: str, /, **values: Any) -> int:
     return result.rowcount
 
 
-def copy_out(connection: Connection, query: str, path: Path) -> None:
-    """Write what a named COPY statement sends to a file, as it comes, within the connection's transaction."""
+def copy_out(connection: Connection, query: str, sink: BinaryIO) -> None:
+    """Write what a named COPY statement sends, row by row as it comes, within the connection's transaction."""
     statement = str(sql(query))
-    with path.open("wb", buffering=COPY_BUFFER) as sink, closing(connection.connection.cursor()) as cursor:
+    with closing(connection.connection.cursor()) as cursor:
         try:
             cast(Any, cursor).copy_expert(statement, sink, COPY_BUFFER)
         except psycopg2.Error as error:  # it went past SQLAlchemy: say it as it would have

@@ -1,11 +1,11 @@
-"""One moment of a project, copied into files: binary COPY in one repeatable-read transaction, and then it is over.
+"""One moment of a project, copied out: binary COPY in one repeatable-read transaction, and then it is over.
 
 So a label that arrives meanwhile is in no file twice, and a slow model holds no snapshot that would slow others down.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
@@ -54,10 +54,24 @@ def project(connection: Connection, name: str, job_id: UUID, identities: bool) -
     return row
 
 
-def copy(connection: Connection, project: str, parts: Sequence[str], folder: Path) -> Mapping[str, Path]:
-    """Write parts of a project (queries of `snapshots.sql`) to files, as the server sends them."""
+def choose(connection: Connection, project: str) -> None:
+    """Say which project is copied."""
     db.rows(connection, "snapshots.choose", project=project)
-    paths = {part: folder / f"{part}.copy" for part in parts}
-    for part, path in paths.items():
-        db.copy_out(connection, f"snapshots.{part}", path)
-    return paths
+
+
+def expected(connection: Connection) -> int:
+    """About how many of its datapoints nobody has labelled, as the planner thinks."""
+    [told] = db.rows(connection, "snapshots.expected")
+    [plan] = told["QUERY PLAN"]
+    return int(plan["Plan"]["Plan Rows"])
+
+
+def copy(connection: Connection, part: str, sink: BinaryIO) -> None:
+    """Write a part of it (a query of `snapshots.sql`), as the server sends it."""
+    db.copy_out(connection, f"snapshots.{part}", sink)
+
+
+def stop(connection: Connection) -> None:
+    """Break off what another thread copies, which fails there."""
+    with suppress(Exception):  # it has ended meanwhile, or is not there any more
+        cast(Any, connection.connection.driver_connection).cancel()

@@ -11,43 +11,40 @@ from typing import Any, Protocol
 
 import orjson
 
-from consumers.archive.zipping import of_file
+from consumers.growing import Growing
 
-BUFFER = 256 * 1024
 #: Hears how much of something is done, 0 to 1.
 Told = Callable[[float], None]
 
 
 class Spool(Protocol):
-    """One column on disk."""
+    """One column on disk. It may be read while it is written."""
 
     def add(self, first: int, values: Any) -> None:
         """Add the values of rows, the number of the first of which is `first`; there is at least one."""
 
+    def end(self, error: BaseException | None = None) -> None:
+        """No more comes; with an error, reading fails with it."""
+
     def chunks(self) -> Iterator[Any]:
-        """The text of all of them, `"0":1.5,"1":2`, as bytes. Ends the writing; the file goes when it has been read."""
+        """The text of all of them, `"0":1.5,"1":2`, as bytes; the file goes when it has been read."""
 
 
 class TextSpool:
     """Values of any kind that JSON knows, kept as text."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("wb", BUFFER)
+        self._file = Growing(path)
+        self.end = self._file.end
+        self.chunks = self._file.chunks
 
     def add(self, first: int, values: Sequence[Any]) -> None:
         """Write them down."""
         if first:
-            self._file.write(b",")
+            self._file.sink.write(b",")
         # orjson writes an object faster than anything here could join its parts.
         numbered = dict(zip(_numbers(first, len(values)), values, strict=True))
-        self._file.write(memoryview(orjson.dumps(numbered))[1:-1])
-
-    def chunks(self) -> Iterator[bytes]:
-        """The file."""
-        self._file.close()
-        yield from of_file(self._path)
-        self._path.unlink()
+        self._file.sink.write(memoryview(orjson.dumps(numbered))[1:-1])
 
 
 class ColumnSpools:
@@ -63,8 +60,13 @@ class ColumnSpools:
             self._spools[column].add(self._rows, values)
         self._rows += len(next(iter(block.values())))
 
+    def end(self, error: BaseException | None = None) -> None:
+        """No more rows come."""
+        for spool in self._spools.values():
+            spool.end(error)
+
     def chunks(self, told: Told) -> Iterator[Any]:
-        """The document, as bytes. Ends the writing."""
+        """The document, as bytes. A column is waited for."""
         head = b"{"
         for number, (column, spool) in enumerate(self._spools.items(), 1):
             yield head + orjson.dumps(column) + b":{"

@@ -5,18 +5,16 @@ moment give the same bytes.
 """
 
 import hashlib
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 from stream_zip import ZIP_64, stream_zip
 
-from consumers.archive.deflating import RAW, Deflating
+from consumers.archive.deflating import Deflating, Storing
 
 MANIFEST = "manifest.json"
 BLOCK = 1024 * 1024
@@ -66,16 +64,9 @@ def archive(members: Iterable[Member], taken_at: datetime, about: About) -> Gene
 
         def compressing() -> Any:
             """For the member that was told last."""
-            return zlib.compressobj(0, wbits=RAW) if packed else Deflating(pool, 2 * THREADS)
+            return Storing() if packed else Deflating(pool, 2 * THREADS)
 
         yield from stream_zip(files(), chunk_size=BLOCK, get_compressobj=compressing)
-
-
-def of_file(path: Path) -> Iterator[bytes]:
-    """A file in blocks."""
-    with path.open("rb") as source:
-        while block := source.read(BLOCK):
-            yield block
 
 
 def _noted(member: Member, entries: list[Entry]) -> Iterator[Any]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from consumers.growing import Growing
+
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
-BUFFER = 1024 * 1024
 FLOAT8 = 701
+CACHED_ROWS = 1024
 MOST_LETTERS = 4 * 1024 * 1024
 
 
@@ -28,14 +29,14 @@ class Vectors:
     columns: NDArray[np.float64]
 
 
-def records(path: Path) -> Iterator[Any]:
+def records(part: Growing) -> Iterator[Any]:
     """The JSON value of each row. Raises Malformed."""
-    with path.open("rb", BUFFER) as source:
+    with part.open() as source:
         if source.read(len(SIGNATURE)) != SIGNATURE:
             raise Malformed("no header")
-        while (fields := source.read(2)) == b"\0\1":
-            yield orjson.loads(source.read(int.from_bytes(source.read(4))))
-        if fields != END:
+        while (head := source.read(6))[:2] == b"\0\1":
+            yield orjson.loads(source.read(int.from_bytes(head[2:])))
+        if head != END:
             raise Malformed("a row has another number of fields, or there is no end")
 
 
@@ -53,27 +54,34 @@ def blocks(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield block
 
 
-def vectors(path: Path, dimension: int, size: int) -> Iterator[Vectors]:
+def vectors(part: Growing, dimension: int, size: int) -> Iterator[Vectors]:
     """Rows `(id, vector)` in blocks. Every row has the same length, as no number may be missing. Raises Malformed."""
     row = _row(dimension)
-    rows, odd = divmod(path.stat().st_size - len(SIGNATURE) - len(END), row.itemsize)
-    if odd:
-        raise Malformed("the rows are not of one length")
-    with path.open("rb") as source:
-        source.seek(len(SIGNATURE))
-        while rows > 0:
-            block = np.fromfile(source, row, min(rows, size))
-            rows -= len(block)
-            heads = (block["fields"] == 2, block["nulls"] == 0, block["type"] == FLOAT8, block["length"] == dimension)
-            if not all(head.all() for head in heads):
-                raise Malformed("a row is not an id and a vector")
-            columns = np.ascontiguousarray(block["items"]["value"].T, np.float64)
-            yield Vectors(block["id"].astype(np.int64), columns)
+    with part.open() as source:
+        if source.read(len(SIGNATURE)) != SIGNATURE:
+            raise Malformed("no header")
+        while len(data := source.read(size * row.itemsize)) > len(END):
+            # Rows are longer than the end is, which comes behind the last of them.
+            rows, rest = divmod(len(data), row.itemsize)
+            if rest and data[-rest:] != END:
+                raise Malformed("the rows are not of one length")
+            yield _vectors(np.frombuffer(data, row, rows), dimension)
+            if rest:
+                return
+        if data != END:
+            raise Malformed("there is no end")
 
 
-def count(path: Path, dimension: int) -> int:
-    """How many rows of numbers there are."""
-    return (path.stat().st_size - len(SIGNATURE) - len(END)) // _row(dimension).itemsize
+def _vectors(block: NDArray[Any], dimension: int) -> Vectors:
+    heads = (block["fields"] == 2, block["nulls"] == 0, block["type"] == FLOAT8, block["length"] == dimension)
+    if not all(head.all() for head in heads):
+        raise Malformed("a row is not an id and a vector")
+    values = block["items"]["value"]
+    columns = np.empty((dimension, len(block)))
+    # A part at a time that stays in the processor's cache: several times as fast.
+    for first in range(0, len(block), CACHED_ROWS):
+        columns[:, first : first + CACHED_ROWS] = values[first : first + CACHED_ROWS].T
+    return Vectors(block["id"].astype(np.int64), columns)
 
 
 def _row(dimension: int) -> "np.dtype[np.void]":

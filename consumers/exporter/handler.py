@@ -1,6 +1,8 @@
 """The exporter's door: one moment of a project becomes an archive, with everything that is needed to use it.
 
-Snapshot, check the model, write tables, stream the archive. The stored model is read as parameters or not at all.
+Four things go on at once, each as far as it can: the database copies the moment to files, the model is asked and tables
+are written, the archive is made of them, and it goes to the store. None holds up the one before it. The stored model is
+read as parameters or not at all.
 """
 
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from consumers.ahead import Ahead
 from consumers.archive.columns import Told
 from consumers.archive.reading import Reading
 from consumers.archive.zipping import Member, archive
+from consumers.artifacts import Artifact
 from consumers.exporter import card
 from consumers.exporter.model import LIBRARIES, Model
 from consumers.exporter.people import People
@@ -21,7 +24,7 @@ from schemas.exports import ExportLabels
 from schemas.linear import LinearModel, Unsafe, decode
 
 FORMAT_VERSION = 1
-SNAPSHOT_DONE, TABLES_DONE, ARCHIVE_DONE = 15.0, 30.0, 99.0
+BEGUN, TABLES_DONE, ARCHIVE_DONE = 5.0, 30.0, 99.0
 BLOCKS_AHEAD = 16
 
 
@@ -30,18 +33,24 @@ def handle(params: ExportLabels, workspace: LabelledWorkspace) -> Done:
 
     Raises Rejected with `unsafe_model`, `no_vectorizer`, `wrong_features`, and what the workspace raises.
     """
-    snapshot = workspace.snapshot(params)
-    workspace.progress(SNAPSHOT_DONE)
-    model = Model(_checked(snapshot))
-    tables = Tables(snapshot, People(snapshot.salt, params.identities), workspace.scratch / "tables", params.formats)
-    tables.fill(model, _stage(workspace, SNAPSHOT_DONE, TABLES_DONE))
-    about = _about(params, snapshot, tables)
-    name = f"data-{params.classifier}.zip"
+    with workspace.snapshot(params) as snapshot:
+        workspace.progress(BEGUN)
+        people = People(snapshot.salt, params.identities)
+        model = Model(_checked(snapshot))
+        tables = Tables(snapshot, people, workspace.scratch / "tables", params.formats)
+        with tables.filling(model, _stage(workspace, BEGUN, TABLES_DONE)):
+            artifact = _streamed(params, workspace, snapshot, model, tables)
+    told = {"size": artifact.size, "sha256": artifact.sha256, "snapshot_at": snapshot.taken_at.isoformat()}
+    return Done({"archive": artifact.name} | told | dict(counts(tables)), (artifact,))
+
+
+def _streamed(
+    params: ExportLabels, workspace: LabelledWorkspace, snapshot: Snapshot, model: Model, tables: Tables
+) -> Artifact:
     members = _members(snapshot, model, tables, _stage(workspace, TABLES_DONE, ARCHIVE_DONE))
-    with Ahead(archive(members, snapshot.taken_at, lambda _: about), BLOCKS_AHEAD) as blocks:
-        artifact = workspace.stream(name, Reading(blocks), "application/zip")
-    result = {"archive": name, "size": artifact.size, "sha256": artifact.sha256, "snapshot_at": about["snapshot_at"]}
-    return Done(result | about["rows"], (artifact,))
+    made = archive(members, snapshot.taken_at, lambda _: _about(params, snapshot, tables))
+    with Ahead(made, BLOCKS_AHEAD) as blocks:
+        return workspace.stream(f"data-{params.classifier}.zip", Reading(blocks), "application/zip")
 
 
 def _checked(snapshot: Snapshot) -> LinearModel:

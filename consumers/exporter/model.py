@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from consumers.exporter.rendering import Coded
 from schemas.linear import LinearModel, Vectorizer
 
 SEED = 42
@@ -25,12 +26,13 @@ class Model:
         self.classifier = _classifier(parameters)
         self.vectorizer = _vectorizer(parameters.vectorizer) if parameters.vectorizer is not None else None
 
-    def predict(self, contents: Any) -> tuple[list[str], NDArray[np.float64]]:
+    def predict(self, contents: Any) -> tuple[Coded, NDArray[np.float64]]:
         """For texts, or lines of numbers: the label of each, and how probable the model finds it."""
         given = self.vectorizer.transform(contents) if self.vectorizer is not None else contents
         chances: NDArray[np.float64] = self.classifier.predict_proba(given)
         best = chances.argmax(axis=1)
-        return self.classifier.classes_[best].tolist(), chances.max(axis=1)
+        confidence = chances[np.arange(len(best)), best]
+        return Coded(self.parameters.classes, best.astype(np.int32)), confidence
 
     def pickles(self) -> dict[str, bytes]:
         """The files that `pickle.load` gives the classifier and its vectorizer from. Written here, never read."""

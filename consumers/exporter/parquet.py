@@ -1,6 +1,6 @@
 """A table as a Parquet file: written in row groups, compressed with zstd."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consumers.archive.columns import Told
-from consumers.archive.zipping import of_file
+from consumers.exporter.rendering import Coded
+from consumers.growing import Growing
 
 TYPES = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "text": pa.string(),
+    "word": pa.string(),
     "texts": pa.list_(pa.string()),
     "moment": pa.timestamp("ms", "UTC"),
 }
@@ -24,17 +26,26 @@ class ParquetFile:
     """A file that grows by blocks. Dictionaries would make floats slower and larger."""
 
     def __init__(self, path: Path, types: Mapping[str, str]) -> None:
-        self._path = path
+        self._file = Growing(path)
         self._schema = pa.schema([(name, TYPES[type_]) for name, type_ in types.items()])
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", compression_level=LEVEL, use_dictionary=False
+            self._file.sink, self._schema, compression="zstd", compression_level=LEVEL, use_dictionary=False
         )
 
-    def add(self, block: Mapping[str, Sequence[Any]]) -> None:
+    def add(self, block: Mapping[str, Any]) -> None:
         """Add rows, by column."""
-        self._writer.write_batch(pa.RecordBatch.from_pydict(dict(block), self._schema))
+        columns = {name: values.arrow() if isinstance(values, Coded) else values for name, values in block.items()}
+        self._writer.write_batch(pa.RecordBatch.from_pydict(columns, self._schema))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """No more rows come."""
+        try:
+            self._writer.close()
+        except Exception:
+            if error is None:
+                raise
+        self._file.end(error)
 
     def chunks(self, _: Told) -> Iterator[bytes]:
-        """The file. Ends the writing."""
-        self._writer.close()
-        yield from of_file(self._path)
+        """The file, as it grows."""
+        return self._file.chunks()

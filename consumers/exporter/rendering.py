@@ -1,12 +1,14 @@
-"""Columns of numbers: kept as they are in memory, and made text by several threads when the archive takes them.
+"""Columns of numbers and of few words: kept as they are in memory, and made text by several threads when the archive
+takes them.
 
 orjson writes the numbers, Arrow puts the row's number before each; of all that only orjson's part holds the
 interpreter. Numbers on disk are a fraction of their text.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from consumers.growing import Growing
 
 THREADS = 2
 COMMA = ord(",")
@@ -27,49 +30,100 @@ AHEAD = THREADS + 1
 POOL = ThreadPoolExecutor(THREADS, "render")
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A column of few words: for each row the place of its word."""
+
+    words: Sequence[str]
+    codes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def tolist(self) -> list[str]:
+        """The words."""
+        return [self.words[code] for code in self.codes.tolist()]
+
+    def arrow(self) -> Any:
+        """The words, as an Arrow array."""
+        return pa.array(self.words, pa.string()).take(pa.array(self.codes))
+
+
 class NumberSpool:
     """A column of integers or floats, none of them missing."""
 
     def __init__(self, path: Path, dtype: Any) -> None:
-        self._path = path
         self._dtype = np.dtype(dtype)
-        self._file = path.open("wb")
+        self._file = Growing(path)
+        self.end = self._file.end
 
     def add(self, _: int, values: Any) -> None:
         """Write them down as they are in memory."""
-        self._file.write(np.ascontiguousarray(values, self._dtype).data)
+        self._file.sink.write(np.ascontiguousarray(values, self._dtype).data)
 
     def chunks(self) -> Iterator[Any]:
         """Their text, some blocks ahead of whoever takes it."""
-        self._file.close()
-        under_way: deque[Future[Any]] = deque()
-        for first, values in self._blocks():
-            under_way.append(POOL.submit(_numbered, first, values))
+        return _chunks(self._file, self._dtype, _numbers)
+
+
+class CodedSpool:
+    """A column of few words, the same in every block."""
+
+    def __init__(self, path: Path) -> None:
+        self._words: Sequence[str] = ()
+        self._file = Growing(path)
+        self.end = self._file.end
+
+    def add(self, _: int, values: Coded) -> None:
+        """Write the places of the words down."""
+        self._words = values.words
+        self._file.sink.write(values.codes.data)
+
+    def chunks(self) -> Iterator[Any]:
+        """Their text, some blocks ahead of whoever takes it."""
+        return _chunks(self._file, np.dtype(np.int32), self._coded)
+
+    def _coded(self, first: int, codes: NDArray[np.int32]) -> Any:
+        words = [orjson.dumps(word).decode() + "," for word in self._words]
+        return _numbered(first, pa.array(words, pa.string()), codes)
+
+
+def _chunks(file: Growing, dtype: "np.dtype[Any]", text: Callable[[int, NDArray[Any]], Any]) -> Iterator[Any]:
+    """The texts of blocks with commas between them; then the file goes."""
+    under_way: deque[Future[Any]] = deque()
+    first = 0
+    with file.open() as source:
+        while data := source.read(BLOCK * dtype.itemsize):
+            values = np.frombuffer(data, dtype)
+            under_way.append(POOL.submit(text, first, values))
+            first += len(values)
             if len(under_way) > AHEAD:
                 yield under_way.popleft().result()
-        for each in under_way:
-            yield each.result()
-        self._path.unlink()
-
-    def _blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        first = 0
-        with self._path.open("rb", 0) as source:
-            while len(values := np.fromfile(source, self._dtype, BLOCK)):
-                yield first, values
-                first += len(values)
+                yield b","
+    while under_way:
+        yield under_way.popleft().result()
+        yield b"," if under_way else b""
+    file.path.unlink()
 
 
-def _numbered(first: int, values: NDArray[Any]) -> Any:
-    """`"0":1.5,"1":2`, with a comma before all but the first block."""
+def _numbers(first: int, values: NDArray[Any]) -> Any:
     text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
     commas = np.flatnonzero(np.frombuffer(text, np.uint8) == COMMA)
-    # A value ends with the comma behind it, the last one with the bracket: that goes again below.
+    # A value ends with the comma behind it, the last one with the bracket.
     offsets = np.empty(len(values) + 1, np.int32)
     offsets[0], offsets[-1] = 1, len(text)
     np.add(commas, 1, out=offsets[1:-1], casting="unsafe")
     column = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
-    joined = memoryview(pc.binary_join_element_wise(_heads(first)[: len(values)], column, "").buffers()[2])
-    return joined[:-1] if first == 0 else b"".join((b",", joined[:-1]))
+    return _numbered(first, column, _places()[: len(values)])
+
+
+def _numbered(first: int, values: Any, places: NDArray[np.int32]) -> memoryview:
+    """`"0":1.5,"1":2` of values that have one more byte each, and of the place of each row's value among them."""
+    taken = np.empty(2 * len(places), np.int32)
+    taken[0::2] = _places()[: len(places)]
+    np.add(places, BLOCK, out=taken[1::2])
+    joined = pa.concat_arrays([_heads(first), values]).take(pa.array(taken))
+    return memoryview(joined.buffers()[2])[:-1]
 
 
 def _heads(first: int) -> Any:
@@ -77,13 +131,17 @@ def _heads(first: int) -> Any:
     if first == 0:
         return _first_heads()
     prefixes = [str(n).encode() for n in range(first // TENTHOUSAND, (first + BLOCK) // TENTHOUSAND)]
-    digits = len(prefixes[0])
-    text = np.empty((len(prefixes), TENTHOUSAND, digits + 7), np.uint8)
-    text[:, :, 0] = ord('"')
-    text[:, :, 1 : digits + 1] = np.frombuffer(b"".join(prefixes), np.uint8).reshape(len(prefixes), 1, digits)
-    text[:, :, digits + 1 :] = _last_digits()
-    offsets = np.arange(0, text.size + 1, text.shape[2], dtype=np.int32)
-    return pa.StringArray.from_buffers(BLOCK, pa.py_buffer(offsets), pa.py_buffer(text))
+    digits = np.frombuffer(b"".join(prefixes), np.uint8).reshape(len(prefixes), -1)
+    template, offsets = _template(digits.shape[1])
+    text = template.copy()
+    for place in range(digits.shape[1]):
+        text[:, :, place + 1] = digits[:, place, None]
+    return pa.StringArray.from_buffers(BLOCK, offsets, pa.py_buffer(text))
+
+
+@cache
+def _places() -> NDArray[np.int32]:
+    return np.arange(BLOCK, dtype=np.int32)
 
 
 @cache
@@ -92,6 +150,9 @@ def _first_heads() -> Any:
 
 
 @cache
-def _last_digits() -> NDArray[np.uint8]:
-    ends = "".join(f'{n:04d}":' for n in range(TENTHOUSAND)).encode()
-    return np.frombuffer(ends, np.uint8).reshape(TENTHOUSAND, -1)
+def _template(digits: int) -> tuple[NDArray[np.uint8], Any]:
+    """The heads of a block without the digits that come before the last four, and where each begins."""
+    ends = "".join(f'"{"0" * digits}{n:04d}":' for n in range(TENTHOUSAND)).encode()
+    text = np.frombuffer(ends, np.uint8).reshape(TENTHOUSAND, -1)
+    blocks = np.repeat(text[None], BLOCK // TENTHOUSAND, axis=0)
+    return blocks, pa.py_buffer(np.arange(0, blocks.size + 1, blocks.shape[2], dtype=np.int32))

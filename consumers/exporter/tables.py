@@ -1,9 +1,13 @@
 """The four tables of an export: what people labelled, what waits for more votes, times, and what the model says."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from consumers.archive.columns import Told
 from consumers.archive.zipping import Member
@@ -14,8 +18,12 @@ from consumers.exporter.table import Column, Table, Type
 from consumers.snapshot import Snapshot
 from schemas.exports import Format
 
-BLOCK = 16_384
+BLOCK = 32_768
 TEXT_BLOCK = 4096
+
+
+class Stopped(Exception):
+    """Nobody reads the tables any more."""
 
 
 class Tables:
@@ -28,7 +36,7 @@ class Tables:
         self._people = people
         content = [Column(name, Type.NUMBER) for name in snapshot.features] or [Column("text_data", Type.TEXT)]
         id_and_content = [Column("text_id", Type.INTEGER), *content]
-        label = Column("label", Type.TEXT)
+        label, said = Column("label", Type.TEXT), Column("label", Type.WORD)
         votes = [Column("labels", Type.TEXTS), Column("users", Type.TEXTS)]
         times = [
             Column("stamp_id", Type.INTEGER),
@@ -39,11 +47,12 @@ class Tables:
         ]
         machine = f"machine_labeled_data_{snapshot.classifier.id}"
         given = (folder, formats)
-        self.machine = Table(machine, [*id_and_content, label, Column("confidence", Type.NUMBER)], *given)
+        self.machine = Table(machine, [*id_and_content, said, Column("confidence", Type.NUMBER)], *given)
         self.human = Table("human_labeled_data", [*id_and_content, label, *votes], *given)
         self.pending = Table("pending_votes", [*id_and_content, *votes], *given)
         self.timestamps = Table("sample_timestamps", times, *given)
         self._names = [column.name for column in content]
+        self._stopped = Event()
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -51,31 +60,50 @@ class Tables:
         return self.machine, self.human, self.pending, self.timestamps
 
     def members(self, told: Told) -> Iterator[Member]:
-        """All of them as files of the archive."""
-        total, done = sum(table.rows for table in self.all), 0
-        for table in self.all:
-            yield from table.members(partial(_scaled, told, done, table.rows, max(total, 1)))
-            done += table.rows
+        """All of them as files of the archive. They may be read while they are filled."""
+        for number, table in enumerate(self.all):
+            yield from table.members(partial(self._told, told, number))
 
-    def fill(self, model: Model, told: Told) -> None:
-        """Write all of them. `told` hears how much of it is done, 0 to 1."""
-        self._fill_votes()
-        if self._snapshot.features:
-            self._predict_vectors(model, told)
-        else:
-            self._predict_texts(model, told)
+    @contextmanager
+    def filling(self, model: Model, told: Told) -> Iterator[None]:
+        """Within the block a thread writes all of them. `told` hears how much of it is done, 0 to 1.
+
+        What it fails with is raised where they are read.
+        """
+        thread = Thread(target=self._fill, args=(model, told), name="filling", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def _fill(self, model: Model, told: Told) -> None:
+        predict = self._predict_vectors if self._snapshot.features else self._predict_texts
+        try:
+            # Further threads of BLAS would spin, for so little, on processors that the rest needs.
+            with threadpool_limits(1, "blas"):
+                predict(model, told)
+            self.machine.end()
+            self._fill_votes()
+        except BaseException as error:
+            for table in self.all:
+                table.end(error)
 
     def _fill_votes(self) -> None:
         parts = self._snapshot.parts
         for block, contents in self._with_contents("human"):
-            self.human.add(contents | {"label": [row[2] for row in block]} | self._votes(block))
+            self._add(self.human, contents | {"label": [row[2] for row in block]} | self._votes(block))
+        self.human.end()
         for block, contents in self._with_contents("pending"):
-            self.pending.add(contents | self._votes(block))
+            self._add(self.pending, contents | self._votes(block))
+        self.pending.end()
         for block in copied.blocks(copied.records(parts["timestamps"]), TEXT_BLOCK):
             stamps, people, texts, starts, ends = zip(*block, strict=True)
             names = [self._people.name(person) for person in people]
             times = {"stamp_id": stamps, "user_id": names, "text_id": texts, "start_time": starts, "end_time": ends}
-            self.timestamps.add(times)
+            self._add(self.timestamps, times)
+        self.timestamps.end()
 
     def _with_contents(self, part: str) -> Iterator[tuple[Sequence[Any], dict[str, Any]]]:
         """Rows `[id, text, label, labels, users]` in blocks, each with the columns of its ids and contents."""
@@ -84,8 +112,8 @@ class Tables:
             for block in blocks:
                 yield block, {"text_id": [row[0] for row in block], "text_data": [row[1] for row in block]}
             return
-        path = self._snapshot.parts[f"{part}_vectors"]
-        for block, vectors in zip(blocks, copied.vectors(path, len(self._names), TEXT_BLOCK), strict=True):
+        of_them = self._snapshot.parts[f"{part}_vectors"]
+        for block, vectors in zip(blocks, copied.vectors(of_them, len(self._names), TEXT_BLOCK), strict=True):
             if vectors.ids.tolist() != [row[0] for row in block]:
                 raise copied.Malformed("the vectors are of other rows")
             yield block, self._columns(vectors)
@@ -98,30 +126,35 @@ class Tables:
         return {"labels": [row[3] for row in block], "users": users}
 
     def _predict_vectors(self, model: Model, told: Told) -> None:
-        path, dimension = self._snapshot.parts["vectors"], len(self._snapshot.features)
-        total = copied.count(path, dimension)
-        for block in copied.vectors(path, dimension, BLOCK):
+        part = self._snapshot.parts["vectors"]
+        for block in copied.vectors(part, len(self._names), BLOCK):
             labels, confidence = model.predict(block.columns.T)
-            columns = self._columns(block)
-            self.machine.add(columns | {"label": labels, "confidence": confidence})
-            told(self.machine.rows / total)
-        path.unlink()
+            self._add(self.machine, self._columns(block) | {"label": labels, "confidence": confidence})
+            told(self._part(self.machine.rows))
+        part.path.unlink()
 
     def _predict_texts(self, model: Model, told: Told) -> None:
-        path = self._snapshot.parts["texts"]
-        total, read = path.stat().st_size, 0
-        for block in copied.blocks(copied.records(path), TEXT_BLOCK):
+        part = self._snapshot.parts["texts"]
+        for block in copied.blocks(copied.records(part), TEXT_BLOCK):
             ids, texts = zip(*block, strict=True)
             labels, confidence = model.predict(texts)
             rows: dict[str, Any] = {"text_id": ids, "text_data": texts, "label": labels, "confidence": confidence}
-            self.machine.add(rows)
-            read += sum(len(text) for text in texts)
-            told(min(1.0, read / total))
-        path.unlink()
+            self._add(self.machine, rows)
+            told(self._part(self.machine.rows))
+        part.path.unlink()
 
+    def _add(self, table: Table, block: dict[str, Any]) -> None:
+        if self._stopped.is_set():
+            raise Stopped
+        table.add(block)
 
-def _scaled(told: Told, done: int, rows: int, total: int, part: float) -> None:
-    told((done + part * rows) / total)
+    def _part(self, rows: int) -> float:
+        return min(1.0, rows / max(self._snapshot.expected, 1))
+
+    def _told(self, told: Told, number: int, part: float) -> None:
+        """Tell of a part of one table as a part of all, as far as they are known."""
+        rows = [table.rows for table in self.all]
+        told((sum(rows[:number]) + part * rows[number]) / max(sum(rows), 1))
 
 
 def counts(tables: Tables) -> Iterator[tuple[str, int]]:

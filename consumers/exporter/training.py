@@ -19,12 +19,12 @@ BLOCK = 16_384
 
 def handle(params: TrainClassifier, workspace: LabelledWorkspace) -> Done:
     """Train and register. Raises Rejected(`too_few_labels`, `no_words`), and what the workspace raises."""
-    snapshot = workspace.snapshot(params)
-    rows = list(copied.records(snapshot.parts["human"]))
-    labels = [row[2] for row in rows]
-    if len(set(labels)) < 2:
-        raise Rejected("too_few_labels", "Training needs datapoints of at least two labels.")
-    vectorizer, given = _given(snapshot, rows)
+    with workspace.snapshot(params) as snapshot:
+        rows = list(copied.records(snapshot.parts["human"]))
+        labels = [row[2] for row in rows]
+        if len(set(labels)) < 2:
+            raise Rejected("too_few_labels", "Training needs datapoints of at least two labels.")
+        vectorizer, given = _given(snapshot, rows)
     workspace.progress(20)
     learned, tested, learned_labels, tested_labels = train_test_split(
         given, np.array(labels), test_size=HELD_BACK, random_state=SEED
@@ -40,8 +40,8 @@ def handle(params: TrainClassifier, workspace: LabelledWorkspace) -> Done:
 def _given(snapshot: Snapshot, rows: list[Any]) -> tuple[Any, Any]:
     """The vectorizer, if texts need one, and what the classifier sees of each labelled datapoint."""
     if snapshot.features:
-        path = snapshot.parts["human_vectors"]
-        blocks = [block.columns.T for block in copied.vectors(path, len(snapshot.features), BLOCK)]
+        part = snapshot.parts["human_vectors"]
+        blocks = [block.columns.T for block in copied.vectors(part, len(snapshot.features), BLOCK)]
         return None, np.concatenate(blocks)
     try:
         vectorizer = bag_of_words([text for _, text in copied.records(snapshot.parts["every_text"])])

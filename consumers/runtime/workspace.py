@@ -8,7 +8,8 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -109,9 +110,14 @@ class StoredWorkspace:
             raise JobError("storage_unavailable", "The object store went away in the middle of an upload.") from error
         return Artifact(name, stored.sha256, stored.sha1, stored.size, content_type, stored.object_key)
 
-    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> Snapshot:
-        """Copy one moment of a project into scratch. Raises Rejected."""
-        return _patiently(lambda: labelled.snapshot(self._engine, self._claim, wanted, self._scratch))
+    @contextmanager
+    def snapshot(self, wanted: ExportLabels | TrainClassifier) -> Iterator[Snapshot]:
+        """Copy one moment of a project into scratch. Raises Rejected.
+
+        The copying is not repeated when the database goes away: what was read is spent, the attempt fails.
+        """
+        with _patiently(lambda: labelled.begin(self._engine, self._claim, wanted, self._scratch)) as copying:
+            yield copying.snapshot
 
     def register(self, project: str, model: LinearModel, precision: float) -> int:
         """Register what this job has trained. Raises Fenced."""

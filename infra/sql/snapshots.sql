@@ -22,6 +22,11 @@ where j.id = :job_id
 -- COPY takes no parameters: this is how its queries know the project.
 select set_config('reelmill.project', :project, true)
 
+-- name: expected
+explain (format json)
+select from datapoints
+where project = current_setting('reelmill.project') and label is null and votes = 0
+
 -- name: unlimited
 set local statement_timeout to 0
 

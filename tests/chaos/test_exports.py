@@ -224,6 +224,36 @@ def test_servers_go_away_in_the_middle_of_an_export(
     assert large.fetch(ended).manifest()["rows"]["machine"] > 0
 
 
+@pytest.mark.row("S4-24")
+def test_a_copy_that_breaks_costs_an_attempt_and_one_that_nobody_needs_is_broken_off(
+    system: System, large: Annotations, engine: Engine
+) -> None:
+    number, poisoned = large.classifier(MODEL), large.classifier(MODEL)
+    with engine.begin() as connection:
+        connection.execute(text("update classifiers set parameters = '{}' where id = :id"), {"id": poisoned})
+    with engine.connect() as blocker:
+        blocker.execute(text("lock table votes in access exclusive mode"))
+        view = large.request(number)
+        pid = until(lambda: _waiting(engine), "the copying waits for votes")
+        refused = large.until_ended(large.request(poisoned)["export_id"])
+        assert refused["error"]["code"] == "unsafe_model"
+        assert _waiting(engine) == pid  # and nobody else
+        with engine.begin() as connection:
+            connection.execute(text("select pg_terminate_backend(:pid)"), {"pid": pid})
+    ended = large.until_ended(view["export_id"])
+    assert ended["state"] == "succeeded", ended
+    assert large.fetch(ended).manifest()["rows"]["machine"] > 0
+    assert system.job(view["export_id"])["attempt"] == 2
+
+
+def _waiting(engine: Engine) -> int | None:
+    with engine.begin() as connection:
+        found = "select pid from pg_stat_activity where query like 'copy%' and wait_event_type = 'Lock'"
+        pids = connection.execute(text(found)).scalars().all()
+    assert len(pids) < 2
+    return int(pids[0]) if pids else None
+
+
 def _settled(project: Annotations, view: dict[str, Any]) -> dict[str, Any] | None:
     answer = project.http.get(view["links"]["self"])
     told = answer.json() if answer.is_success else {}

@@ -38,7 +38,7 @@ def test_members_of_any_length_come_out_with_their_hashes() -> None:
     contents = {
         "empty": b"",
         "small": b"hello",
-        "packed": bytes(1000),
+        "packed": bytes(200_000),
         "large": bytes(range(256)) * (BLOCK // 50) + b"end",
     }
 
@@ -59,7 +59,7 @@ def test_members_of_any_length_come_out_with_their_hashes() -> None:
         (name, len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()
     ]
     with zipfile.ZipFile(io.BytesIO(data)) as opened:
-        assert opened.getinfo("packed").compress_size > 1000
+        assert opened.getinfo("packed").compress_size > 200_000
         assert opened.getinfo("large").compress_size < len(contents["large"]) // 10
     assert made() == data  # the same members at the same moment are the same bytes
 
@@ -111,6 +111,7 @@ def test_columns_are_what_pandas_writes(tmp_path_factory: pytest.TempPathFactory
     )
     for block in blocks:
         spools.add(dict(zip(names, zip(*block, strict=True), strict=True)))
+    spools.end()
     document = json.loads(b"".join(spools.chunks(lambda _: None)))
     assert list(document) == names
     for place, name in enumerate(names):
@@ -124,6 +125,7 @@ def test_row_numbers_go_on_from_block_to_block(tmp_path: Path) -> None:
     spool = NumberSpool(tmp_path / "numbers", values.dtype)
     for first in range(0, len(values), 16_384):
         spool.add(first, values[first : first + 16_384])
+    spool.end()
     text = b"{" + b"".join(spool.chunks()) + b"}"
     assert json.loads(text) == {str(n): value for n, value in enumerate(values.tolist())}
     assert list(json.loads(text))[-1] == str(len(values) - 1)
