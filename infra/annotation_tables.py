@@ -214,6 +214,7 @@ dataset_tasks = Table(
     Column("unmatched", Integer, nullable=False, server_default="0"),
     CheckConstraint("split in ('training', 'validation', 'testing')", name="split"),
     Index("dataset_tasks_by_job", "job_id"),
+    Index("dataset_tasks_by_task", "task_id"),
 )
 
 # Pictures of a version: frames as they were when it was made, and what augmentation made of them.

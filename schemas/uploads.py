@@ -107,7 +107,10 @@ class UploadPage(BaseModel):
 
 
 class TaskView(BaseModel):
-    """A task: a piece of a video, or some images, that one person annotates. `record` is the splitter's."""
+    """A task: a piece of a video, or some images, that one person annotates.
+
+    `record` says the same and what the splitter wrote down, in the names of the content processor.
+    """
 
     id: UUID
     project_id: str

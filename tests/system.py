@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
+from sqlalchemy import text
 
+from infra import db
 from infra.cli.local import COMMANDS
 from tests.forks import Fork, popen
 
@@ -90,6 +92,20 @@ class System:
         """`kill -9`, and wait for the end."""
         self.processes[name].kill()
         self.processes[name].wait()
+
+    def lapse(self) -> None:
+        """Let the leases of running jobs be over, as if the time of a consumer that was killed had passed."""
+        self._change("update jobs set lease_until = now() - interval '1 s' where state = 'running'")
+
+    def hasten(self) -> None:
+        """Let jobs that wait for another attempt be due."""
+        self._change("update jobs set run_at = now() where state = 'scheduled' and attempt > 0")
+
+    def _change(self, statement: str) -> None:
+        engine = db.connect(self.environment["REELMILL_DATABASE_URL"], pool=1)
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
 
     def stop_one(self, name: str) -> None:
         """SIGTERM, and wait for the end."""

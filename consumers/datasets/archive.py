@@ -5,6 +5,7 @@ same version gives the same bytes.
 """
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ AHEAD = 16
 BLOCKS_AHEAD = 8
 ZIP = "application/zip"
 MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
+# Lists of pictures part at spaces, and file systems and shells have characters of their own.
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+MOST_LETTERS = 80
 PACKED = (".jpg", ".jpeg", ".png")
 Row = dict[str, Any]
 
@@ -95,6 +99,7 @@ def _sample(rows: Sequence[Row], most: int) -> list[Row]:
 
 
 def _name(row: Row) -> str:
-    """Unique in the dataset: two tasks may have one name."""
-    stem = f"{str(row['task_id'])[:13]}-{row['frame']:06d}"
+    """What people call the task, in letters that every tool takes, and its id: two tasks may have one name."""
+    known = UNSAFE.sub("_", row["task"])[:MOST_LETTERS]
+    stem = f"{known}-{str(row['task_id'])[:13]}-{row['frame']:06d}"
     return f"{stem}-{row['augmentation']}" if row["augmentation"] else stem

@@ -64,7 +64,8 @@ class Yolo:
 
     def finish(self) -> Iterator[Member]:
         """`data.yaml`, `classes.txt`, and the lists."""
-        lines = ["path: ."]
+        # No `path`: without one, places count from where `data.yaml` lies. With `.` they count from where one stands.
+        lines = []
         filled = [folder for folder, pictures in self.lists.items() if pictures]
         for folder, pictures in self.lists.items():
             # Training does not start without something to validate on.

@@ -31,7 +31,11 @@ class Pixels:
 
     def yuv420(self, frame: VideoFrame) -> VideoFrame:
         """Upright picture in limited range, padded to even size; the frame itself when it is that already."""
-        plain = self._convert(frame, "yuv420p", dst_color_range=ColorRange.MPEG)
+        ranges = {"dst_color_range": ColorRange.MPEG}
+        if frame.color_range == ColorRange.UNSPECIFIED and frame.format.name == "yuv420p":
+            # Untagged 4:2:0 is limited already. Said so, the frame is taken as it is; otherwise it would be copied.
+            ranges["src_color_range"] = ColorRange.MPEG
+        plain = self._convert(frame, "yuv420p", **ranges)
         look = self._look
         if not (look.turns or look.padding_right or look.padding_bottom):
             return plain

@@ -1,14 +1,40 @@
 -- name: view
 -- In the order in which they were cut: by upload, and by number within each.
+-- The splitter's record, with what has become of the task since, in the names that annotation clients know.
 select
     t.id, t.project_id, t.upload_id, t.number, t.name, t.video, t.width, t.height, t.frame_count, t.status,
-    t.audit_status, t.task_status, t.annotation_version, t.assigned_to, t.created_at, t.record,
-    (select count(*) from frames f where f.task_id = t.id and f.annotated) as completed_frames,
-    (select count(*) from boxes b where b.task_id = t.id) as box_count,
-    (select coalesce(jsonb_object_agg(label, number), '{}') from (
-        select label, count(*) as number from boxes b where b.task_id = t.id group by label
-    ) as labels) as label_counts
+    t.audit_status, t.task_status, t.annotation_version, t.assigned_to, t.created_at,
+    done.completed_frames, said.box_count, said.label_counts,
+    t.record || jsonb_build_object(
+        'projectId', t.project_id, 'uploadId', t.upload_id, 'S3_url', '/v1/files/' || t.video || '/content',
+        'status', t.status, 'auditStatus', t.audit_status, 'taskStatus', t.task_status,
+        'AutoAnnotationVersion', t.annotation_version, 'assignedAnnotatorId', t.assigned_to,
+        'completedFrames', done.completed_frames, 'boxCount', said.box_count,
+        'labelCounts', jsonb_build_object('totalCount', said.box_count, 'labelList', said.label_list),
+        'datasetVersions', used.versions
+    ) as record
 from tasks t
+cross join lateral (
+    select count(*) as completed_frames from frames f where f.task_id = t.id and f.annotated
+) as done
+cross join lateral (
+    select
+        cast(coalesce(sum(number), 0) as bigint) as box_count,
+        coalesce(jsonb_object_agg(label, number), '{}') as label_counts,
+        coalesce(jsonb_agg(jsonb_build_object('label', label, 'count', number) order by label), '[]') as label_list
+    from (select label, count(*) as number from boxes b where b.task_id = t.id group by label) as labels
+) as said
+cross join lateral (
+    select coalesce(
+        jsonb_agg(
+            jsonb_build_object(
+                'versionId', d.version_id,
+                'datasetType', case d.split when 'training' then 1 when 'validation' then 2 else 3 end
+            ) order by d.version_id
+        ), '[]'
+    ) as versions
+    from dataset_tasks d where d.task_id = t.id
+) as used
 where (cast(:id as uuid) is null or t.id = cast(:id as uuid))
     and (cast(:project as text) is null or t.project_id = :project)
     and (cast(:upload as text) is null or t.upload_id = :upload)

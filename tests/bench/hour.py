@@ -17,6 +17,7 @@ from pathlib import Path
 from infra.ids import new_id
 from tests.bench.house import House
 from tests.bench.table import table, verdict
+from tests.clips.footage import over_and_over
 from tests.ground import Ground
 from tests.system import until
 
@@ -48,10 +49,7 @@ def film(folder: Path, minutes: int) -> Path:
     quiet = ("ffmpeg", "-nostdin", "-y", "-v", "error")
     codec = "-c:v libx264 -preset veryfast -crf 23 -g 60 -bf 3 -b_strategy 0 -pix_fmt yuv420p"
     subprocess.run([*quiet, "-f", "lavfi", "-i", picture, *codec.split(), clip], check=True)
-    again = str(minutes * 60 // CLIP_SECONDS - 1)
-    part = path.with_suffix(".part.mp4")
-    subprocess.run([*quiet, "-stream_loop", again, "-i", clip, "-c", "copy", part], check=True)
-    return part.rename(path)
+    return over_and_over(clip, path, minutes * 60 // CLIP_SECONDS)
 
 
 def report(ground: Ground, video: Path, minutes: int) -> str:

@@ -2,10 +2,10 @@
 
     python -m tests.bench.split FOLDER [--seconds 30] [--rounds 3]
 
-Clips are made once and kept in FOLDER. Both make H.264 task videos of 100 frames (same preset, crf, keyframe distance,
-no B-frames) and a JPEG of each frame; ffmpeg at `-q:v 2`, its usual best. Rounds are interleaved; a ratio is the median
-of ffmpeg's rounds over the median of ours: above 1, we need less. Our process is warm, as the consumer's child is:
-what importing the libraries costs, once per child, is printed apart.
+Clips (ten seconds of footage, over and over) are made once and kept in FOLDER. Both make H.264 task videos of 100
+frames (same preset, crf, keyframe distance, no B-frames) and a JPEG of each frame; ffmpeg at `-q:v 2`, its usual best.
+Rounds are interleaved; a ratio is the median of ffmpeg's rounds over the median of ours: above 1, we need less. Our
+process is warm, as the consumer's child is: what importing the libraries costs, once per child, is printed apart.
 """
 
 import argparse
@@ -24,12 +24,13 @@ from pathlib import Path
 
 from consumers.artifacts import Artifact
 from consumers.splitter.handler import handle
-from tests.clips.footage import footage
+from tests.clips.footage import footage, over_and_over
 from tests.clips.memory_workspace import MemoryWorkspace
 from tests.clips.splitting import job_of, params
 
 RATE, FRAMES_PER_TASK, KEYFRAME_DISTANCE = 5, 100, 10
 PRESET, CRF = "veryfast", 23
+TURN_SECONDS = 10
 KINDS = {"with B-frames": 3, "without B-frames": 0}
 
 
@@ -76,9 +77,10 @@ def once(clip: Path, out: Path) -> Cost:
     return Cost(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, started)
 
 
-def ours(clip: Path, out: Path) -> Cost:
-    """One split in a process of its own."""
+def ours(clip: Path, out: Path, cores: Sequence[int] = ()) -> Cost:
+    """One split in a process of its own, on `cores` where some are named."""
     command = [sys.executable, "-m", "tests.bench.split", str(out), "--once", str(clip)]
+    command += ["--cores", ",".join(map(str, cores))] if cores else []
     return Cost(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
@@ -105,11 +107,11 @@ def ffmpeg(clip: Path, out: Path) -> Cost:
 
 
 def clip_of(folder: Path, b_frames: int, seconds: int) -> Path:
-    """The clip, made if it is not there yet."""
-    path = folder / f"footage-{seconds}-{b_frames}.mp4"
-    if not path.exists():
-        footage(path.with_suffix(".part.mp4"), seconds=seconds, b_frames=b_frames).rename(path)
-    return path
+    """The clip, made if it is not there yet: as many turns of the same footage as it takes."""
+    path, turn = (folder / f"footage-{length}-{b_frames}.mp4" for length in (seconds, TURN_SECONDS))
+    if not turn.exists():
+        footage(turn.with_suffix(".part.mp4"), seconds=TURN_SECONDS, b_frames=b_frames).rename(turn)
+    return path if path.exists() else over_and_over(turn, path, seconds // TURN_SECONDS)
 
 
 def measured(run: Run, clip: Path, seconds: int) -> Cost:
@@ -140,20 +142,49 @@ def compare(clip: Path, seconds: int, rounds: int) -> str:
 
 
 def scaling(folder: Path, seconds: int, rounds: int) -> str:
-    """One line: two processes on two videos against one after the other."""
+    """One line: two processes on two videos, each on its half of the cores, against one half after the other.
+
+    One process alone keeps every core busy; only with half of them each does a second one have cores of its own.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    halves = cores[: len(cores) // 2], cores[len(cores) // 2 :]
+    if not halves[0]:
+        return "two consumers on two videos: not measured, there is one core only"
     clips = [clip_of(folder, b_frames, seconds) for b_frames in KINDS.values()]
     alone, together = [], []
     for _ in range(rounds):
         begin = time.perf_counter()
-        for clip in clips:
-            ours(clip, _empty(clip))
+        for clip, half in zip(clips, halves, strict=True):
+            pinned(clip, half)
         alone.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda clip: ours(clip, _empty(clip)), clips))
+            list(pool.map(pinned, clips, halves))
         together.append(time.perf_counter() - begin)
     ratio = statistics.median(alone) / statistics.median(together)
-    return f"two consumers on two videos: {ratio:.2f} of one, on {os.cpu_count()} cores (each has a start-up in it)"
+    return f"two consumers on two videos, each on its half of {len(cores)} cores: {ratio:.2f} of one{_caveat(halves)}"
+
+
+def pinned(clip: Path, cores: Sequence[int]) -> Cost:
+    """One split in a process of its own, on these cores only."""
+    return ours(clip, _empty(clip), cores)
+
+
+def _caveat(halves: Sequence[Sequence[int]]) -> str:
+    """What keeps two halves from being twice one: hyperthreads of the same cores, or others who use them."""
+    said, load = [], os.getloadavg()[0]
+    one, other = ({_siblings(core) for core in half} for half in halves)
+    if one & other:
+        said.append("they are threads of the same cores, which do not allow it")
+    if load > 1 + sum(map(len, halves)):
+        said.append(f"others use the cores, too: load {load:.1f}")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _siblings(core: int) -> str:
+    """The hyperthreads of a core; where the system does not say, each is one of its own."""
+    told = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+    return told.read_text() if told.exists() else str(core)
 
 
 def _empty(clip: Path) -> Path:
@@ -170,7 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cores", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
+    if asked.seconds % TURN_SECONDS:
+        parser.error(f"--seconds: a multiple of {TURN_SECONDS}")
+    if asked.cores:
+        os.sched_setaffinity(0, map(int, asked.cores.split(",")))
     if asked.once:
         print(json.dumps(asdict(once(asked.once, asked.folder))))
         return

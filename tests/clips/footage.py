@@ -1,5 +1,6 @@
 """Footage for the bench: the real clip, enlarged to 1080p, with a sensor's noise, over and over."""
 
+import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
@@ -17,8 +18,9 @@ GRAINS = 6
 
 def footage(path: Path, *, seconds: int, b_frames: int) -> Path:
     """Write 1080p30 H.264 at 5 Mb/s, a keyframe every two seconds, `b_frames` between references (0: none)."""
-    # A fixed pattern, as the encoders in cameras and phones use.
-    options = {"preset": "veryfast", "b": "5000000", "g": str(2 * RATE), "bf": str(b_frames), "b_strategy": "0"}
+    # A fixed pattern, as the encoders in cameras and phones use: noise looks like cuts, and would end B-frames there.
+    options = {"preset": "veryfast", "b": "5000000", "g": str(2 * RATE), "bf": str(b_frames)}
+    options |= {"b_strategy": "0", "sc_threshold": "0"}
     with av.open(path, mode="w") as container:
         stream = container.add_stream("libx264", rate=RATE, options=options)
         codec = stream.codec_context
@@ -28,6 +30,14 @@ def footage(path: Path, *, seconds: int, b_frames: int) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def over_and_over(clip: Path, path: Path, times: int) -> Path:
+    """Write `clip` so many times in a row, without a new encoding. Needs ffmpeg."""
+    part = path.with_suffix(f".part{path.suffix}")
+    again = ("ffmpeg", "-nostdin", "-y", "-v", "error", "-stream_loop", str(times - 1), "-i", clip)
+    subprocess.run([*again, "-c", "copy", part], check=True)
+    return part.rename(path)
 
 
 def _noisy() -> Iterator[av.VideoFrame]:

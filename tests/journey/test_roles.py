@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.app import create
-from gateway.console.page import SIGN_IN, Page
+from gateway.console.page import Page
+from gateway.doors import SIGN_IN
 from gateway.endpoint import Endpoint
 from gateway.routes import ENDPOINTS
 from infra import db, tokens

@@ -11,8 +11,9 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
-from gateway.console.page import SIGN_IN, Page
+from gateway.console.page import Page
 from gateway.console.routes import PAGES
+from gateway.doors import SIGN_IN
 from gateway.endpoint import Endpoint
 from gateway.routes import ENDPOINTS
 from infra import db, tenancy, tokens

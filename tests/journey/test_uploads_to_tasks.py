@@ -90,6 +90,11 @@ def test_a_video_becomes_annotated_tasks_and_what_people_said_stays(studio: Stud
     missing = studio.http.post(f"/v1/projects/{project}/uploads", json=strange)
     assert (missing.status_code, missing.json()["code"]) == (409, "model_missing")
     assert studio.upload(project, **same | {"annotation_version": 2})["state"] == "succeeded"
+    record = studio.get(f"/v1/tasks/{first}")["record"]
+    counted = [{"label": "object", "count": 11}, {"label": "person", "count": 1}]
+    assert (record["boxCount"], record["labelCounts"]) == (12, {"totalCount": 12, "labelList": counted})
+    assert (record["completedFrames"], record["AutoAnnotationVersion"], record["taskStatus"]) == (1, 2, 1)
+    assert studio.content(tasks[0]["video"]) == studio.http.get(record["S3_url"]).content
     frames = studio.frames(first)
     assert len(frames) == 12
     [kept] = frames[0]["boxes"]
@@ -98,6 +103,10 @@ def test_a_video_becomes_annotated_tasks_and_what_people_said_stays(studio: Stud
     assert all(len(frame["boxes"]) == 1 and not frame["boxes"][0]["human"] for frame in frames[1:])
     assert {task["annotation_version"] for task in studio.tasks(project)} == {2}
     with_a_model(studio, project, same)
+    # A name says nothing: other bytes by the same name are another video.
+    namesake = studio.system.upload(squares(tmp_path / "other.mp4", frames=5, blue=70), "walk.mp4")
+    assert studio.upload(project, **asked | {"file": namesake})["state"] == "succeeded"
+    assert [task["name"] for task in studio.tasks(project)].count("task-0-walk") == 2
 
 
 @pytest.mark.row("S3-12", "S3-14", "S3-18", "S3-46")
@@ -159,9 +168,12 @@ def test_images_become_tasks_of_equal_size(studio: Studio) -> None:
             middle = picture[border["top"] + source["height"] // 2, border["left"] + source["width"] // 2]
             assert abs(int(middle[2]) - 200) < 12
     assert seen == sizes  # 8, 9, 10, 11, 12: as people count
-    by_hand = studio.system.submit("split.images", {"images": [archive[:12]], "frames_per_task": 5, "seed": 3})
-    assert studio.system.until_state(by_hand, "succeeded", "failed")["result"]["tasks"] == 1
     one = studio.system.upload(image(40, 30, (1, 2, 3)), "one.png")
+    cases = ((5, 6, 1), (5, 5, 1), (5, 4, 2), (6, 3, 2))  # one too few for a task, just enough, one too many, two tasks
+    for there, each, made in cases:
+        asked = {"images": [archive[:12], one][: there - 4], "frames_per_task": each, "seed": 3}
+        by_hand = studio.system.until_state(studio.system.submit("split.images", asked), "succeeded", "failed")
+        assert (by_hand["result"]["tasks"], by_hand["result"]["frames"]) == (made, there)
     two = studio.system.upload(image(41, 31, (3, 2, 1)), "two.png")
     assert studio.upload(project, images=[one, two], frames_per_task=2)["task_count"] == 1
     bad = studio.upload(project, images=[studio.system.upload(b"text", "a.png")])
