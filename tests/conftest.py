@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -31,6 +32,10 @@ NEW_VHOST = """begin
         <<"{user}">>, Name, <<".*">>, <<".*">>, <<".*">>, <<"test">>)
 end"""
 _numbers = itertools.count()
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("reelmill", deadline=None)
+settings.load_profile("reelmill")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

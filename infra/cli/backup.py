@@ -1,11 +1,12 @@
 """`reelmill backup|restore`: a whole installation into a folder, and back into a new one."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.context import talk
+from infra.cli.context import Json, done, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,20 +20,23 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 
-def backup(folder: Annotated[Path, typer.Argument(help="Where it goes; what is there already is not copied.")]) -> None:
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where it goes; what is there already is not copied.")],
+    as_json: Json = False,
+) -> None:
     """Copy the database and every object of REELMILL_* into a folder, while everything runs."""
     from infra.backup import backup as write
 
     told = _with_everything(write, folder)
-    talk.print(f"{told.objects} objects, {told.bytes} bytes; {told.copied} copied anew.")
+    done(f"{told.objects} objects, {told.bytes} bytes; {told.copied} copied anew.", as_json, asdict(told))
 
 
-def restore(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)]) -> None:
+def restore(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)], as_json: Json = False) -> None:
     """Bring a backup back into the empty database and the bucket of REELMILL_*, before anything is started there."""
     from infra.backup import restore as bring_back
 
     told = _with_everything(bring_back, folder)
-    talk.print(f"{told.objects} objects, {told.bytes} bytes are back, each with its hash.")
+    done(f"{told.objects} objects, {told.bytes} bytes are back, each with its hash.", as_json, asdict(told))
 
 
 def _with_everything(work: "Callable[[Engine, Storage, str, Path], Account]", folder: Path) -> "Account":

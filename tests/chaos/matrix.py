@@ -25,6 +25,8 @@ from tests.system import System, until
 
 NAMES = ("gateway", "relay", "dispatcher", "splitter")
 ECHOES = 20
+#: Seconds for one step, with a process that starts twice on a busy machine.
+PATIENCE = 300.0
 ITEMS = 3
 
 
@@ -121,7 +123,7 @@ class Matrix:
             self._system.start(name)
             jobs = Work(self._system, self._clip, broken, lambda: self._mend(step, name)).ask()
             done = f"it was struck and all is done: {step.what}"
-            until(lambda: self._mend(step, name) or (flag.exists() and self._over(jobs)), done, 120)
+            until(lambda: self._mend(step, name) or (flag.exists() and self._over(jobs)), done, PATIENCE)
             broken.not_struck = int(not flag.exists())
         if step.process not in self._system.processes:  # it lives, or only its child died
             self._system.stop_one(name)

@@ -11,8 +11,8 @@ import typer.main
 from infra.cli.app import app
 
 ROOT = Path(__file__).parents[2]
-#: These stay, or run somebody's command: what they print is talk.
-STAY = {"up", "demo", "migrate", "console", "worker run", "inventory run", "fetch run"}
+#: These stay, run somebody's command, or print a script: what they print is talk.
+STAY = {"up", "demo", "migrate", "console", "worker run", "inventory run", "fetch run", "producer"}
 TELL = [
     ROOT / "README.md",
     ROOT / "infra" / "deploy" / "runbooks.md",
