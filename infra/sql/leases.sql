@@ -24,6 +24,13 @@ select worker, sum(open) as open from leases
 where collection_id = :collection and ended_at is null and worker = any(cast(:workers as text[]))
 group by worker
 
+-- name: offered
+-- Whether the next statement would find anything: as a rule there is nothing, and planning it takes longer than this.
+select true as waits from item_states
+where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
+    and ready_at is not null and ready_at <= now()
+limit 1
+
 -- name: take_returned
 -- Items that have been given back, failed or expired: those never nacked first, then the longest since.
 with partitions as (

@@ -190,6 +190,6 @@ def test_states_by_a_file(running: System) -> None:
     assert [item["key"] for item in page["items"]] == [held]
     assert running.http.post(f"/v1/collections/bulk/leases/{lease['lease']}/extend").status_code == 409
     history = running.http.get(f"/v1/collections/bulk/items/{held}").json()["history"]
-    assert [(move["from"], move["to"]) for move in history] == [("available", "leased"), ("leased", "missing")]
+    assert [(move["before"], move["state"]) for move in history] == [("available", "leased"), ("leased", "missing")]
     again = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "available"})
     assert running.until_state(again, "succeeded", "failed")["result"]["updated"] == 2
