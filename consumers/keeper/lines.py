@@ -54,7 +54,8 @@ def _wanted(name: str) -> bool:
 
 
 def _lines(source: IO[bytes]) -> Iterator[str]:
-    text = io.TextIOWrapper(_Bounded(source), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    bounded = cast(IO[bytes], _Bounded(source))
+    text = io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         yield from iter(partial(text.readline, LONGEST_LINE), "")
     except BROKEN as error:
