@@ -145,7 +145,7 @@ class Catalogue(Workspace, Protocol):
     """The outside world of work on a collection of items."""
 
     def import_items(self, collection: str, source: Readable) -> Step | None:
-        """Make CSV of line, key, partition and attributes part of a collection, and remember it as the step `merged`.
+        """Make lines of line, key, partition, attributes part of a collection, and remember it as the step `merged`.
 
         All at once or not at all. None when there is no such collection. Raises Fenced.
         """

@@ -2,10 +2,12 @@
 
 Basic credentials are a token's name with its secret, or with the password that it was given.
 
-The look-up is remembered for a few seconds, so a revoked token may live that much longer. A session is a cookie, which
-a browser sends by itself: with it, only our own pages may change anything.
+The look-up is remembered for a few seconds, so a revoked token may live that much longer. It is renewed before that is
+over, and made once for all who come meanwhile: hundreds of workers with one token never wait for it together. A session
+is a cookie, which a browser sends by itself: with it, only our own pages may change anything.
 """
 
+import asyncio
 import base64
 import binascii
 import time
@@ -24,6 +26,8 @@ from infra import passwords, sessions, tokens
 from infra.tokens import Identity, Role
 
 REMEMBER_SECONDS = 5.0
+#: So long before it is forgotten a look-up is renewed, behind the back of whoever comes then.
+AHEAD_SECONDS = 2.0
 REMEMBERED = 10_000
 #: Wrong credentials that one address may send in a window before it has to wait for the next.
 FAILURES = 20
@@ -45,6 +49,7 @@ class Callers:
     engine: Engine
     failures: int = FAILURES
     _known: dict[str, tuple[float, Identity]] = field(default_factory=dict)
+    _asking: "dict[str, asyncio.Task[Identity | None]]" = field(default_factory=dict)
     _failures: Counter[str] = field(default_factory=Counter)
     _window_ends: float = 0.0
 
@@ -54,34 +59,42 @@ class Callers:
         Raises a 429 problem for an address that has guessed too often. Who was known before is not shut out with it.
         """
         key = secret if name is None else f"{name}:{secret}"
-        known = self._known.get(key)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        if known is None:
+        if key not in self._known:
             self._bound_guesses(peer)
-        identity = await in_thread(self._look_up, secret, partial(_find, name=name))
+        identity = await self._remembered(key, partial(self._look_up, secret, partial(_find, name=name)))
         if identity is None:
             self._failures[peer] += 1
+        return identity
+
+    async def of_session(self, session: str) -> Identity | None:
+        """The caller who opened a session, or None."""
+        return await self._remembered(f"session {session}", partial(self._look_up, session, sessions.find))
+
+    def forget_session(self, session: str) -> None:
+        """Somebody has signed out."""
+        self._known.pop(f"session {session}", None)
+
+    async def _remembered(self, key: str, look_up: Callable[[], Identity | None]) -> Identity | None:
+        until, identity = self._known.get(key, (0.0, None))
+        left = until - time.monotonic()
+        if left < AHEAD_SECONDS and key not in self._asking:
+            self._asking[key] = asyncio.create_task(self._ask(key, look_up))
+            # What it raises is for those who wait for it, if anybody does.
+            self._asking[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        return identity if left > 0 else await asyncio.shield(self._asking[key])
+
+    async def _ask(self, key: str, look_up: Callable[[], Identity | None]) -> Identity | None:
+        try:
+            identity = await in_thread(look_up)
+        finally:
+            del self._asking[key]
+        if identity is None:
             self._known.pop(key, None)
             return None
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[key] = (time.monotonic() + REMEMBER_SECONDS, identity)
         return identity
-
-    async def of_session(self, session: str) -> Identity | None:
-        """The caller who opened a session, or None."""
-        known = self._known.get(f"session {session}")
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        identity = await in_thread(self._look_up, session, sessions.find)
-        if identity is not None:
-            self._known[f"session {session}"] = (time.monotonic() + REMEMBER_SECONDS, identity)
-        return identity
-
-    def forget_session(self, session: str) -> None:
-        """Somebody has signed out."""
-        self._known.pop(f"session {session}", None)
 
     def _bound_guesses(self, peer: str) -> None:
         if time.monotonic() > self._window_ends:

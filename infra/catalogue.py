@@ -8,10 +8,12 @@ from infra import imports, steps
 from infra.bulk import LostClaim
 from infra.claims import Claim
 from infra.imports import Source
-from infra.leasing.collection import enter, known
+from infra.leasing.collection import Collection, enter, known
+from infra.leasing.ends import ENDS, end
 from infra.leasing.reporting import Report, report
 from infra.steps import Checkpoint
 from infra.verdicts import Speaker
+from schemas.items import ItemState
 from schemas.leases import Reported, Result
 
 MERGED = "merged"
@@ -47,23 +49,33 @@ def move(
     found = enter(connection, [collection]).get(collection)
     if found is None:
         return None
-    speaker = Speaker(held.submitted_by, held.submitted_by, override=True)
-    said = Report(speaker, [Result(key=key, state=state) for _, key in named])
-    report(connection, found, [said])
-    told = sorted(zip(_order(named, said), said.verdicts, strict=True), key=lambda each: each[0])
-    refused = [(number, v.key, v.code) for number, v in told if v.outcome == "refused"]
+    told = _moved(connection, found, held.submitted_by, state, named)
+    refused = [(number, key, code) for number, key, code in told if code not in {"done", "unchanged"}]
     unknown = sum(code == "unknown_item" for _, _, code in refused)
     record = {
         "lines": len(named),
         "counts": {
-            "updated": said.count("done"),
-            "unchanged": said.count("unchanged"),
+            "updated": sum(outcome == "done" for _, _, outcome in told),
+            "unchanged": sum(outcome == "unchanged" for _, _, outcome in told),
             "unknown": unknown,
             "rejected": len(refused) - unknown,
         },
         "refused": [list(each) for each in refused],
     }
     return _remembered(connection, held, Checkpoint(f"batch-{ordinal:06d}", ordinal, record, ()))
+
+
+def _moved(
+    connection: Connection, collection: Collection, mover: str, state: Reported, named: Sequence[tuple[int, str]]
+) -> list[tuple[int, str, str]]:
+    """Line, key and what became of it, in the order of the lines."""
+    if state in ENDS:
+        outcomes = end(connection, collection, ItemState(state), [key for _, key in named], mover)
+        return [(number, key, outcome) for (number, key), outcome in zip(named, outcomes, strict=True)]
+    said = Report(Speaker(mover, mover, override=True), [Result(key=key, state=state) for _, key in named])
+    report(connection, collection, [said])
+    told = zip(_order(named, said), said.verdicts, strict=True)
+    return sorted((number, verdict.key, verdict.code or verdict.outcome) for number, verdict in told)
 
 
 def _order(named: Sequence[tuple[int, str]], said: Report) -> list[int]:

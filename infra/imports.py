@@ -1,6 +1,6 @@
 """Bringing items in: staged first, then merged in one transaction. What is known keeps its place and its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ MOST_TOLD = 10_000
 
 
 class Source(Protocol):
-    """CSV of line, key, partition, attributes."""
+    """Lines of line, key, partition, attributes, in the text format of `copy`."""
 
     def read(self, size: int) -> bytes:
         """The next piece; empty at the end."""
@@ -76,19 +76,23 @@ def merge(connection: Connection, collection: Collection) -> Merged:
         db.run(connection, "imports.keep_unlike", collection=collection.id)
     else:
         db.run(connection, "imports.keep")
-    [counted] = db.rows(connection, "imports.counted")
-    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if counted["repeated"] else []
-    renewed = db.rows(connection, "imports.renew", collection=collection.id) if counted["changed"] else []
-    if counted["unknown"]:
-        _insert(connection, collection)
+    [staged] = db.rows(connection, "imports.staged")
+    counted = db.rows(connection, "imports.counted")
+    duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
+    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if duplicate else []
+    renewed = db.rows(connection, "imports.renewed", most=MOST_TOLD) if updated else []
+    if updated:
+        db.run(connection, "imports.renew", collection=collection.id)
+    if inserted:
+        _insert(connection, collection, {row["partition"]: row["unknown"] for row in counted if row["unknown"]})
     db.run(connection, "imports.done")
     return Merged(
-        inserted=counted["unknown"],
-        updated=len(renewed),
-        unchanged=counted["staged"] - counted["repeated"] - counted["unknown"] - len(renewed),
-        duplicate=counted["repeated"],
+        inserted=inserted,
+        updated=updated,
+        unchanged=staged["lines"] - duplicate - inserted - updated,
+        duplicate=duplicate,
         repeated=[(row["line"], row["key"]) for row in repeated],
-        renewed=[(row["line"], row["key"]) for row in renewed[:MOST_TOLD]],
+        renewed=[(row["line"], row["key"]) for row in renewed],
     )
 
 
@@ -97,11 +101,18 @@ def refresh(connection: Connection) -> None:
     db.run(connection, "imports.statistics")
 
 
-def _insert(connection: Connection, collection: Collection) -> None:
+def _insert(connection: Connection, collection: Collection, new: Mapping[str, int]) -> None:
+    """Give what is new its places; `new` says how many of which partition."""
     arrival = collection.ordering is Ordering.ARRIVAL
-    db.run(connection, "imports.pools", collection=collection.id, arrival=arrival)
+    db.run(
+        connection,
+        "imports.pools",
+        collection=collection.id,
+        arrival=arrival,
+        partitions=list(new),
+        items=list(new.values()),
+    )
     db.run(connection, "imports.new_pools", collection=collection.id)
-    [targets] = db.rows(connection, "imports.targets")
-    alone = "imports.insert_alone" if targets["number"] == 1 else "imports.insert_shuffled"
+    alone = "imports.insert_alone" if len(new) == 1 else "imports.insert_shuffled"
     db.run(connection, "imports.insert_in_order" if arrival else alone, collection=collection.id)
     db.run(connection, "imports.open", collection=collection.id)

@@ -74,7 +74,7 @@ class Staging:
         self.broken: Exception | None = None
 
     def read(self, size: int = PIECE) -> bytes:
-        """The next piece of CSV: line, key, partition, attributes."""
+        """The next piece: lines of line, key, partition, attributes."""
         while not self._held:
             try:
                 some = next(self._items, None)
@@ -83,11 +83,11 @@ class Staging:
                 raise
             if some is None:
                 return b""
-            self._held = self._csv(some)  # nothing, when all of them were bad
+            self._held = self._lines(some)  # nothing, when all of them were bad
         piece, self._held = self._held[:size], self._held[size:]
         return piece
 
-    def _csv(self, some: Made) -> bytes:
+    def _lines(self, some: Made) -> bytes:
         if isinstance(some, Plain):
             return some.text.encode()
         made = []
@@ -96,9 +96,13 @@ class Staging:
                 self.rejected += 1
                 _say(self._report, {"line": each.line, "outcome": "rejected", "reason": each.reason})
                 continue
-            key, partition, attributes = (text.replace('"', '""') for text in each[1:])
-            made.append(f'{each.line},"{key}","{partition}","{attributes}"\n')
+            made.append(f"{each.line}\t{_escaped(each.key)}\t{_escaped(each.partition)}\t{_escaped(each.attributes)}\n")
         return "".join(made).encode()
+
+
+def _escaped(text: str) -> str:
+    """As `copy` reads it: what would end a field or a line has a backslash before it."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def set_states(params: SetStates, workspace: Catalogue) -> Done:

@@ -5,6 +5,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -53,15 +54,29 @@ def _wanted(name: str) -> bool:
 
 
 def _lines(source: IO[bytes]) -> Iterator[str]:
-    left = MOST_BYTES
-    text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    bounded = cast(IO[bytes], _Bounded(source))
+    text = io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        while line := text.readline(LONGEST_LINE):
-            left -= len(line)
-            if left < 0:
-                raise Rejected("too_large", f"Unpacked, the file has more than {MOST_BYTES} bytes.")
-            yield line
+        yield from iter(partial(text.readline, LONGEST_LINE), "")
     except BROKEN as error:
         raise Rejected("bad_archive", f"The file cannot be unpacked: {type(error).__name__}.") from error
     finally:
         text.detach()
+
+
+class _Bounded(io.BufferedIOBase):
+    """At most so many bytes. A NUL, which no database keeps, comes as what no text has either."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = cast(io.BufferedIOBase, source)
+        self._left = MOST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        piece = self._source.read1(size)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise Rejected("too_large", f"Unpacked, the file has more than {MOST_BYTES} bytes.")
+        return piece.replace(b"\0", b"\xff")

@@ -29,7 +29,7 @@ class Bad(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """Many items without anything odd about them, as CSV: line, key, partition, attributes."""
+    """Many items without anything odd about them, as lines for the database: line, key, partition, attributes."""
 
     text: str
 

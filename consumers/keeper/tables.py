@@ -7,9 +7,7 @@ functions that go over all of them at once; anything odd, and all that is read w
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
-from operator import attrgetter, itemgetter, methodcaller
-
-import orjson
+from operator import attrgetter
 
 from consumers.keeper.made import LONGEST_KEY, LONGEST_PARTITION, Bad, Made, Plain, Row, item, key_of
 from consumers.outcome import Rejected
@@ -18,14 +16,11 @@ from schemas.catalogue import Format, ImportItems
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
 AUDIOSET_SUFFIX = "_segments"
-BATCH = 2000
-#: A NUL cannot be stored. Passed on as what no text has, it is refused with the rest of its kind.
-WITHOUT_NUL = methodcaller("replace", "\0", "\udc00")
+BATCH = 500
 
 
 def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
     """A header, then rows of the same length. In AudioSet's dialect the header is the last comment at the top."""
-    lines = map(WITHOUT_NUL, lines)
     header, before = _header(lines, form)
     columns = Columns(header, name, form, wanted)
     reader = csv.reader(lines, delimiter="\t" if form is Format.TSV else ",", skipinitialspace=True)
@@ -102,35 +97,39 @@ class Columns:
 
     def _plainly(self, lines: Sequence[Sequence[str]], numbers: range) -> Plain | None:
         """The same as one by one; None if there is anything to look at."""
-        if self._template is None or not _is_plain("".join(chain.from_iterable(lines))):
+        if self._template is None:
             return None
-        if self._comments and any(fields[0].startswith("#") for fields in lines):
+        columns = list(zip(*lines, strict=True))
+        if not _is_plain("".join(map("".join, columns))):
             return None
-        keys = [fields[self._key_places[0]].strip() for fields in lines]
-        wheres: Iterable[str] = repeat(self._partition)
+        keys = list(map(str.strip, columns[self._key_places[0]]))
+        if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not "".join(keys).isascii():
+            return None
+        if self._comments and "#" in "".join(columns[0]):
+            return None
+        parts: list[Iterable[object]] = [numbers, keys]
         if self._part_place is not None:
-            own = [fields[self._part_place].strip() for fields in lines]
+            own = list(map(str.strip, columns[self._part_place]))
             if max(map(len, own)) > LONGEST_PARTITION:
                 return None
-            wheres = own
-        if not all(keys) or max(map(len, keys)) > LONGEST_KEY:
-            return None
-        columns = [map(itemgetter(n), lines) for n in self._kept]
-        return Plain("".join(map(self._template.__mod__, zip(numbers, keys, wheres, *columns, strict=False))))
+            parts.append(own)
+        parts += [columns[n] for n in self._kept]
+        return Plain((self._template * len(lines)) % tuple(chain.from_iterable(zip(*parts, strict=True))))
 
     def _plain_template(self) -> str | None:
-        """What makes a line of CSV of an item's parts, none of which has a quote. None where it is not so simple."""
-        labels = [label.encode(errors="replace").decode() for label in self._labels]
-        if len(self._key_places) > 1 or len(set(labels)) < len(labels) or not _is_plain(self._partition):
+        """What makes a line for the database of an item's parts. None where it is not so simple."""
+        if len(self._key_places) > 1 or len(set(self._labels)) < len(self._labels):
             return None
-        if len(self._partition) > LONGEST_PARTITION or labels != self._labels:
+        if len(self._partition) > LONGEST_PARTITION or not _is_plain("".join([self._partition, *self._labels])):
             return None
-        attributes = ",".join(orjson.dumps(label).decode().replace("%", "%%") + ':"%s"' for label in labels)
-        return '%d,"%s","%s","{' + attributes.replace('"', '""') + '}"\n'
+        where = self._partition.replace("%", "%%") if self._part_place is None else "%s"
+        attributes = ",".join('"' + label.replace("%", "%%") + '":"%s"' for label in self._labels)
+        return f"%d\t%s\t{where}\t{{{attributes}}}\n"
 
 
 def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    """Whether all of it stands for itself, in JSON and for the database."""
+    return text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _place(header: Sequence[str], column: str) -> int:

@@ -177,8 +177,9 @@ class StoredWorkspace:
         try:
             with translated(), self._engine.begin() as connection:
                 step = self._step(catalogue.merge(connection, self._claim, collection, source))
-            with translated(), self._engine.begin() as connection:
-                imports.refresh(connection)
+            if step is not None and step.record["inserted"]:
+                with translated(), self._engine.begin() as connection:
+                    imports.refresh(connection)
         except bulk.LostClaim:
             raise Fenced from None
         except DatabaseAway as error:

@@ -76,6 +76,8 @@ def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]
 
 
 def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
+    if not db.rows(connection, "leases.offered", collection=collection.id, partition=partition):
+        return
     rows = db.rows(
         connection,
         "leases.take_returned",

@@ -11,7 +11,7 @@ create temporary table if not exists staged (
 truncate staged
 
 -- name: copy
-copy staged (line, key, partition, attributes) from stdin (format csv)
+copy staged (line, key, partition, attributes) from stdin
 
 -- name: put
 insert into staged
@@ -26,48 +26,55 @@ select exists (select from items where collection_id = :collection) as known
 -- Of equal keys the last line counts, the others are `again`. One sort does both: it finds equal keys, and it is the
 -- random order.
 create temporary table novel on commit drop as
-select line, key, partition, attributes, shuffle, n > 1 as again, false as known from (
-    select *, row_number() over (partition by shuffle, key order by line desc) as n
-    from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
-) as ranked
+select *, coalesce(lag(key) over sorted = key, false) as again, false as known
+from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+window sorted as (order by shuffle, key, line desc)
 order by shuffle, key
 
 -- name: keep_unlike
 -- The same, without what is known as it stands: the index of keys has the order of the sort.
 create temporary table novel on commit drop as
-select r.line, r.key, r.partition, r.attributes, r.shuffle, r.n > 1 as again, i.key is not null as known from (
-    select *, row_number() over (partition by shuffle, key order by line desc) as n
+select r.*, i.key is not null as known from (
+    select *, coalesce(lag(key) over (order by shuffle, key, line desc) = key, false) as again
     from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
 ) as r
 left join items i on i.collection_id = :collection and i.shuffle = r.shuffle and i.key = r.key
-where r.n > 1 or i.key is null or cast(i.attributes as text) <> r.attributes
+where r.again or i.key is null or cast(i.attributes as text) <> r.attributes
 order by r.shuffle, r.key
 
+-- name: staged
+select count(*) as lines from staged
+
 -- name: counted
-select (select count(*) from staged) as staged, count(*) filter (where again) as repeated,
-    count(*) filter (where not again and known) as changed, count(*) filter (where not again and not known) as unknown
-from novel
+select partition, count(*) filter (where again) as repeated, count(*) filter (where not again and known) as changed,
+    count(*) filter (where not again and not known) as unknown
+from novel group by partition
 
 -- name: repeated
 -- Lines whose key comes again further down.
 select line, key from novel where again order by line limit :most
+
+-- name: renewed
+-- Lines whose attributes are not those of the item.
+select line, key from novel where not again and known order by line limit :most
 
 -- name: renew
 -- What is known keeps its place and its progress; its attributes become what the file says.
 update items i set attributes = cast(n.attributes as json)
 from novel n
 where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key and not n.again and n.known
-returning n.line, n.key
 
 -- name: pools
 -- Where they go: to pools of their own, or, in the order of arrival, behind those that came before.
 create temporary table targets on commit drop as
-with wanted as (select partition, count(*) as items from novel where not again and not known group by partition),
+with wanted as (
+    select * from unnest(cast(:partitions as text[]), cast(:items as bigint[])) as w (partition, items)
+),
 old as (
     select distinct on (p.partition) p.id, p.partition, p.size from pools p join wanted using (partition)
     where p.collection_id = :collection and :arrival order by p.partition, p.id
 )
-select w.partition, w.items, o.id as pool_id, coalesce(o.size, 0) as size
+select w.partition collate "C" as partition, w.items, o.id as pool_id, coalesce(o.size, 0) as size
 from wanted w left join old o using (partition)
 
 -- name: new_pools
@@ -76,9 +83,6 @@ with made as (
     returning id, partition
 )
 update targets t set pool_id = made.id from made where t.partition = made.partition and t.pool_id is null
-
--- name: targets
-select count(*) as number from targets
 
 -- name: insert_shuffled
 insert into items (pool_id, position, collection_id, key, attributes)
@@ -111,7 +115,7 @@ select :collection, partition, 'available', items from grown
 
 -- name: memory
 -- And joins of whole files, whatever the transaction has forbidden before.
-set local work_mem = '256MB'; set local enable_hashjoin to default; set local enable_mergejoin to default;
+set local work_mem = '256MB'; set local jit to off; set local enable_hashjoin to default; set local enable_mergejoin to default;
 set local enable_seqscan to default; set local enable_bitmapscan to default
 
 -- name: statistics

@@ -24,6 +24,13 @@ select worker, sum(open) as open from leases
 where collection_id = :collection and ended_at is null and worker = any(cast(:workers as text[]))
 group by worker
 
+-- name: offered
+-- Whether the next statement would find anything: as a rule there is nothing, and planning it takes longer than this.
+select true as waits from item_states
+where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
+    and ready_at is not null and ready_at <= now()
+limit 1
+
 -- name: take_returned
 -- Items that have been given back, failed or expired: those never nacked first, then the longest since.
 with partitions as (
@@ -174,6 +181,55 @@ left join lateral (
     where pool_id = i.pool_id and lo <= i.position order by lo desc limit 1
 ) as r on true
 left join leases l on l.id = case when s.state is null then r.lease_id else s.lease_id end
+
+-- name: end
+-- Items that are named reach their end, whoever holds them. Returns those that do not, with their states; none for what
+-- there is not.
+with found as materialized (
+    select g.place, i.pool_id, i.position, p.partition, case when i.pool_id is not null then coalesce(
+            s.state, case when r.lease_id is null then 'available' else 'leased' end
+        ) end as state, coalesce(s.attempt, case when r.lease_id is null then 0 else 1 end) as attempt,
+        case when s.state is null then r.lease_id else s.lease_id end as lease_id, s.leased_at, s.nacked_at
+    from unnest(cast(:keys as text[])) with ordinality as g (key, place)
+    left join lateral (
+        select pool_id, position from items
+        where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+    ) as i on true
+    left join pools p on p.id = i.pool_id
+    left join item_states s on s.pool_id = i.pool_id and s.position = i.position
+    left join lateral (
+        select case when hi > i.position then lease_id end as lease_id from grants
+        where pool_id = i.pool_id and lo <= i.position order by lo desc limit 1
+    ) as r on s.state is null
+),
+moved as (
+    insert into item_states (
+        pool_id, position, collection_id, partition, before, state, attempt, lease_id, moved_by, leased_at, nacked_at
+    )
+    select f.pool_id, f.position, :collection, f.partition, f.state, :state, f.attempt, f.lease_id, :mover,
+        coalesce(f.leased_at, (select taken_at from leases where id = f.lease_id)), f.nacked_at
+    from found f where f.state = any(cast(:befores as text[]))
+    on conflict (pool_id, position) do update set
+        before = excluded.before, state = excluded.state, moved_by = excluded.moved_by, moved_at = excluded.moved_at,
+        ready_at = null, error_code = null, error_message = null, result = null
+),
+let_go as (
+    update leases l set
+        open = l.open - g.items,
+        ended_at = case when l.open = g.items then now() end,
+        ending = case when l.open = g.items then 'submitted' end
+    from (
+        select lease_id, count(*) as items from found
+        where state in ('leased', 'running') and state = any(cast(:befores as text[])) group by lease_id
+    ) as g
+    where l.id = g.lease_id and l.ended_at is null
+),
+tallied as (
+    insert into worker_tallies (collection_id, worker, what, items)
+    select :collection, :mover, :state, count(*) from found
+    where state = any(cast(:befores as text[])) having count(*) > 0
+)
+select place, state from found where state is null or state <> all(cast(:befores as text[]))
 
 -- name: move
 with given as (

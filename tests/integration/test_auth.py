@@ -1,9 +1,12 @@
 """Who is calling: secrets are looked up, remembered briefly, and not guessed by the thousand."""
 
+import asyncio
+
 import anyio
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
+from gateway import auth
 from gateway.auth import FAILURES, Callers
 from gateway.problems import Problem
 from infra import passwords, tokens
@@ -78,3 +81,28 @@ def test_guessing_is_stopped_where_it_comes_from(database: Engine, secret: str) 
         assert await callers.of(secret, "guesser") is not None  # a caller who is known already is not shut out
 
     anyio.run(guess)
+
+
+def test_one_look_up_serves_all_who_come_meanwhile(
+    database: Engine, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    event.listen(database, "before_cursor_execute", lambda *call: asked.append(call[2]))
+
+    async def together() -> None:
+        callers = Callers(database)
+        found = await asyncio.gather(*(callers.of(secret, "here") for _ in range(50)))
+        assert [who and who.name for who in found] == ["me"] * 50
+        assert len(asked) == 1
+        # It is about to be forgotten: nobody waits for the next one, and it is one again.
+        monkeypatch.setattr(auth, "AHEAD_SECONDS", auth.REMEMBER_SECONDS)
+        with database.begin() as connection:
+            tokens.revoke(connection, "me")
+        asked.clear()
+        found = await asyncio.gather(*(callers.of(secret, "here") for _ in range(50)))
+        assert [who and who.name for who in found] == ["me"] * 50
+        while await callers.of(secret, "here") is not None:
+            await asyncio.sleep(0)
+        assert len(asked) <= 2
+
+    anyio.run(together)

@@ -180,9 +180,16 @@ def test_states_by_a_file(running: System) -> None:
         {"line": 4, "key": "nope", "outcome": "refused", "code": "unknown_item"},
     ]
     assert by_state(running, "bulk") == {"available": 1000, "completed": 11_000}
-    file = running.upload(b"k0\nk11999\n", "missing.txt")
+    lease = running.http.post("/v1/collections/bulk/leases", json={}).json()
+    [held] = [item["key"] for item in lease["items"]]
+    file = running.upload(f"k0\n{held}\n".encode(), "missing.txt")
     job = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "missing"})
     done = running.until_state(job, "succeeded", "failed")
     assert done["result"] == {"updated": 1, "unchanged": 0, "unknown": 0, "rejected": 1}
     page = running.http.get("/v1/collections/bulk/items", params={"state": "missing"}).json()
-    assert [item["key"] for item in page["items"]] == ["k11999"]
+    assert [item["key"] for item in page["items"]] == [held]
+    assert running.http.post(f"/v1/collections/bulk/leases/{lease['lease']}/extend").status_code == 409
+    history = running.http.get(f"/v1/collections/bulk/items/{held}").json()["history"]
+    assert [(move["before"], move["state"]) for move in history] == [("available", "leased"), ("leased", "missing")]
+    again = running.submit("items.set_state", {"collection": "bulk", "file": file, "state": "available"})
+    assert running.until_state(again, "succeeded", "failed")["result"]["updated"] == 2

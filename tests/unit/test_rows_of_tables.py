@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,12 @@ from consumers.keeper.items import Staging
 from consumers.keeper.rows import rows
 from schemas.catalogue import ImportItems
 
-FIELD = st.sampled_from(["a", "b b", "", " x ", "#c", 'q"q', "ö", "%s", "{}", "\\", "x\ny", "\0", "\udcff", "k" * 1030])
+FIELD = st.sampled_from(
+    ["a", "b b", "", " x ", "#c", 'q"q', "ö", "%s", "{}", "\\", "\\n", "x\ny", "t\t", "\r", "\udcff", "k" * 1030]
+)
+
+#: How the database reads a backslash and what follows.
+MARK, MARKS = re.compile(r"\\(.)"), {"\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 
 
 def staged(text: str, name: str, **params: Any) -> tuple[list[Any], list[Any]]:
@@ -26,8 +32,12 @@ def staged(text: str, name: str, **params: Any) -> tuple[list[Any], list[Any]]:
     content = b""
     while piece := source.read(7):
         content += piece
-    told = csv.reader(io.StringIO(content.decode(), newline=""))
-    items = [(int(line), key, partition, orjson.loads(attributes)) for line, key, partition, attributes in told]
+    items = []
+    for each in content.decode().split("\n")[:-1]:
+        line, key, partition, attributes = (
+            MARK.sub(lambda found: MARKS[found[1]], field) for field in each.split("\t")
+        )
+        items.append((int(line), key, partition, orjson.loads(attributes)))
     return items, [orjson.loads(line) for line in report.getvalue().splitlines()]
 
 
@@ -49,7 +59,7 @@ def test_by_the_thousand_and_one_by_one(
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(tables, "BATCH", batch)
             together = staged(each, name, key=key)
-            patched.setattr(tables, "_is_plain", lambda _: False)
+            patched.setattr(tables, "_is_plain", lambda *_: False)
             assert staged(each, name, key=key) == together
 
 

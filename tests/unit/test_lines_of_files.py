@@ -1,0 +1,28 @@
+"""The lines of an uploaded file: their ends stay, what no database keeps does not, and there is a limit."""
+
+from pathlib import Path
+
+import pytest
+
+from consumers.keeper import lines
+from consumers.outcome import Rejected
+
+
+def read(path: Path) -> list[str]:
+    return [line for _, texts in lines.texts(path, path.name) for line in texts]
+
+
+def test_a_nul_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfid\r\na\0b\n\xc3\0\xa9")
+    assert read(path) == ["id\r\n", "a\udcffb\n", "\udcc3\udcff\udca9"]
+
+
+def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MOST_BYTES", 100)
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a\n" * 50)
+    assert len(read(path)) == 50
+    path.write_bytes(b"a\n" * 51)
+    with pytest.raises(Rejected):
+        read(path)
