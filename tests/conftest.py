@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -34,8 +34,8 @@ end"""
 _numbers = itertools.count()
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("reelmill", deadline=None)
-settings.load_profile("reelmill")
+hypothesis.settings.register_profile("reelmill", deadline=None)
+hypothesis.settings.load_profile("reelmill")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
