@@ -9,12 +9,15 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController
 
 from consumers.exporter.rendering import Coded
 from schemas.linear import LinearModel, Vectorizer
 
 SEED = 42
 MOST_ITERATIONS = 100_000
+#: Made here, where nothing else goes on: looking for the libraries while another thread loads one would lock up both.
+BLAS = ThreadpoolController()
 LIBRARIES = {"scikit-learn": str(sklearn.__version__), "numpy": str(np.__version__)}
 
 

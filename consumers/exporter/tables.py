@@ -7,12 +7,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from consumers.archive.columns import Told
 from consumers.archive.zipping import Member
 from consumers.exporter import copied
-from consumers.exporter.model import Model
+from consumers.exporter.model import BLAS, Model
 from consumers.exporter.people import People
 from consumers.exporter.table import Column, Table, Type
 from consumers.snapshot import Snapshot
@@ -82,7 +80,7 @@ class Tables:
         predict = self._predict_vectors if self._snapshot.features else self._predict_texts
         try:
             # Further threads of BLAS would spin, for so little, on processors that the rest needs.
-            with threadpool_limits(1, "blas"):
+            with BLAS.limit(limits=1, user_api="blas"):
                 predict(model, told)
             self.machine.end()
             self._fill_votes()
