@@ -111,6 +111,7 @@ def training_boxes(root: Path) -> dict[str, list[list[float]]]:
     found = {}
     for split in ("train", "val", "test"):
         for picture in sorted((root / settings[split]).glob("*.jpg")):
+            assert picture.name.startswith(("task-0-", "task-1-", "task-2-"))
             height, width = cv2.imread(str(picture)).shape[:2]  # type: ignore[union-attr]
             label = Path(str(picture).replace("/images/", "/labels/")).with_suffix(".txt")
             rows = [[float(part) for part in line.split()] for line in label.read_text().splitlines()]
