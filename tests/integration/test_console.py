@@ -148,6 +148,20 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
     assert client.get("/console/assets/..%2fpage.py").status_code == 404
 
 
+def test_the_api_is_shown_area_by_area(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    first = client.get("/console/docs/http").text
+    areas = set(re.findall(r'href="\?area=([^"#]+)', first))
+    assert {"jobs", "watching", "Older%20surfaces"} <= areas
+    shown = [
+        re.findall(r'<article class="card" id="([^"]+)"', client.get(f"/console/docs/http?area={each}").text)
+        for each in areas
+    ]
+    operations = [name for each in shown for name in each]
+    document = system.http.get("/v1/openapi.json").json()
+    assert len(operations) == len(set(operations)) == sum(len(methods) for methods in document["paths"].values())
+
+
 def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> None:
     client = sign_in(clients, system, system.token)
     for path, status in (
@@ -173,6 +187,7 @@ def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> No
         ("/console/datasets/nope/1.0.0", 404),
         ("/console/exports/nope", 400),
         ("/console/exports/7", 404),
+        ("/console/docs/http?area=nope", 404),
     ):
         answer = client.get(path)
         assert (answer.status_code, "<h1>" in answer.text) == (status, True), path
