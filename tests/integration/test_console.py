@@ -195,6 +195,16 @@ def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> No
     assert (bad.status_code, "Not valid" in bad.text) == (400, True)
 
 
+def test_what_is_typed_is_found(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    sha256 = system.upload(b"a film", "two words.mp4")
+    job = system.submit("probe.echo", {"text": "sought"})
+    for typed, seen in ((job, "probe.echo"), (f" {sha256[:12]} ", "two words.mp4"), ("two words.mp4", sha256[:12])):
+        page = client.get("/console/find", params={"q": typed}, follow_redirects=True)
+        assert (page.status_code, seen in page.text) == (200, True)
+    assert 'action="/console/find"' in client.get("/console").text
+
+
 def test_jobs_between_two_times(system: System, clients: ExitStack) -> None:
     client = sign_in(clients, system, system.token)
     made = system.submit("probe.echo", {"text": "when"})
