@@ -46,6 +46,18 @@ class Target:
             url, token = url or found["http"], token or found["token"]
         return url, token
 
+    def database(self) -> str:
+        """The settings' database, or else the local system's. Raises ConfigurationError when there is neither."""
+        from infra.settings import ConfigurationError, read  # noqa: PLC0415 - costs every command its time
+
+        try:
+            return read().database_url.get_secret_value()
+        except ConfigurationError:
+            if not (self.home / "endpoints.json").exists():
+                raise
+            talk.print(f"In the local system of {self.home}.", markup=False)
+            return str(self._endpoints()["database"])
+
     def _endpoints(self) -> dict[str, Any]:
         path = self.home / "endpoints.json"
         try:
