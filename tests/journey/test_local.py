@@ -16,7 +16,6 @@ from infra.stack import endpoints
 from infra.stack.endpoints import Endpoints
 from tests.system import until
 
-
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("REELMILL_")}
 
 
