@@ -52,24 +52,25 @@ def address(page: Page) -> str:
 
 
 @pytest.mark.row("X-01")
-def test_a_stranger_is_shown_the_door(system: System) -> None:
+def test_a_stranger_is_shown_the_door(system: System, clients: ExitStack) -> None:
+    stranger = clients.enter_context(httpx.Client(base_url=system.url))
     for page in PAGES:
         if page.role is None:
             continue
-        answer = httpx.request(page.method, system.url + address(page), headers=OURS)
+        answer = stranger.request(page.method, address(page), headers=OURS)
         if page.method == "GET":
             assert (answer.status_code, answer.headers["location"].startswith(SIGN_IN)) == (303, True), page.path
         else:
             assert answer.status_code == 401, page.path
     opened = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Mode": "navigate"}
     for path in ("/", "/id/x%20y?collection=a", "/stats"):
-        led = httpx.get(system.url + path, headers=opened)
+        led = stranger.get(path, headers=opened)
         assert (led.status_code, led.headers["location"]) == (303, f"{SIGN_IN}?next={quote(path, safe='')}")
-        basic = httpx.get(system.url + path, headers=opened, auth=("nobody", "wrong"))
-        for program in (httpx.get(system.url + path), httpx.get(system.url + path, headers={"Accept": "*/*"}), basic):
+        basic = stranger.get(path, headers=opened, auth=("nobody", "wrong"))
+        for program in (stranger.get(path), stranger.get(path, headers={"Accept": "*/*"}), basic):
             assert (program.status_code, "Basic" in program.headers["www-authenticate"]) == (401, True)
-    assert httpx.get(system.url + "/v1/jobs", headers=opened).status_code == 401
-    wrong = httpx.post(system.url + SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
+    assert stranger.get("/v1/jobs", headers=opened).status_code == 401
+    wrong = stranger.post(SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
     assert wrong.status_code == 401
     assert "set-cookie" not in wrong.headers
 
