@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from infra.cli.client import Client, Refused
 from infra.cli.exits import Exit
@@ -96,7 +97,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         made.add_column(column, no_wrap=True, min_width=36 if column == "id" else None)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(Text, row))  # nothing in it is markup: names have brackets, too
     data.print(made)
 
 
