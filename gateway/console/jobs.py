@@ -1,5 +1,6 @@
 """Jobs: the list with its filters in the address, a new one, and one thing done to many."""
 
+import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ from schemas.registry import KINDS
 from schemas.states import LIVE, JobState
 
 SHOWN = 50
+HASH = re.compile(r"[0-9a-f]{6,64}")
 FILTERS = ("state", "kind", "submitted_by", "error_code", "created_after", "created_before")
 
 
@@ -51,12 +53,13 @@ async def listing(request: Request) -> Response:
 
 
 async def find(request: Request) -> Response:
-    """To the job or the file whose id somebody typed."""
+    """To the job whose id somebody typed, or to the file, by its hash or its name."""
     typed = (request.query_params.get("q") or "").strip()
     try:
         return page.back(f"/console/jobs/{UUID(typed)}")
     except ValueError:
-        return page.back(f"/console/files/{typed}" if typed.isalnum() else "/console/files")
+        known = HASH.fullmatch(typed) is not None
+        return page.back(f"/console/files/{typed}" if known else "/console/files?" + urlencode({"name": typed}))
 
 
 async def new(request: Request) -> Response:

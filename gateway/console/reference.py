@@ -11,9 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.console import rendering
+from gateway.problems import Problem
 
 DEPTH = 3
 NAMES = {"native": "Native API", "legacy": "Older surfaces"}
+
+#: Areas that are too small for a page of their own.
+JOINED = {
+    "changes": "facts",
+    "events": "facts",
+    "locations": "deliveries",
+    "dataset": "datasets",
+    "detectors": "tasks",
+    "uploads": "projects",
+    **dict.fromkeys(("clean", "workers", "queues", "openapi", "asyncapi"), "watching"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,14 @@ class Row:
 
 
 async def http(request: Request) -> Response:
-    """Every URL, from the OpenAPI document."""
+    """Every URL, from the OpenAPI document; what each takes and gives, of one area."""
     document = _document("openapi.json")
-    return rendering.page(
-        request, "reference/http.html", document=document, groups=_operations(document), base=str(request.base_url)
-    )
+    groups = _operations(document)
+    area = request.query_params.get("area", next(iter(groups)))
+    if area not in groups:
+        raise Problem(404, "unknown_area", "The API has no such area.")
+    shown = {"document": document, "groups": groups, "area": area, "base": str(request.base_url)}
+    return rendering.page(request, "reference/http.html", **shown)
 
 
 async def messages(request: Request) -> Response:
@@ -69,6 +84,7 @@ def _operations(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
             tag = operation["tags"][0]
             area = re.match(r"/v1/(\w+)", path)
             name = area[1] if area else NAMES["legacy"] if tag == "legacy" else "watching"
+            name = JOINED.get(name, name)
             groups.setdefault(name, []).append(_operation(document, path, verb, operation))
     return groups
 

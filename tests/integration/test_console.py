@@ -52,24 +52,25 @@ def address(page: Page) -> str:
 
 
 @pytest.mark.row("X-01")
-def test_a_stranger_is_shown_the_door(system: System) -> None:
+def test_a_stranger_is_shown_the_door(system: System, clients: ExitStack) -> None:
+    stranger = clients.enter_context(httpx.Client(base_url=system.url))
     for page in PAGES:
         if page.role is None:
             continue
-        answer = httpx.request(page.method, system.url + address(page), headers=OURS)
+        answer = stranger.request(page.method, address(page), headers=OURS)
         if page.method == "GET":
             assert (answer.status_code, answer.headers["location"].startswith(SIGN_IN)) == (303, True), page.path
         else:
             assert answer.status_code == 401, page.path
     opened = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Mode": "navigate"}
     for path in ("/", "/id/x%20y?collection=a", "/stats"):
-        led = httpx.get(system.url + path, headers=opened)
+        led = stranger.get(path, headers=opened)
         assert (led.status_code, led.headers["location"]) == (303, f"{SIGN_IN}?next={quote(path, safe='')}")
-        basic = httpx.get(system.url + path, headers=opened, auth=("nobody", "wrong"))
-        for program in (httpx.get(system.url + path), httpx.get(system.url + path, headers={"Accept": "*/*"}), basic):
+        basic = stranger.get(path, headers=opened, auth=("nobody", "wrong"))
+        for program in (stranger.get(path), stranger.get(path, headers={"Accept": "*/*"}), basic):
             assert (program.status_code, "Basic" in program.headers["www-authenticate"]) == (401, True)
-    assert httpx.get(system.url + "/v1/jobs", headers=opened).status_code == 401
-    wrong = httpx.post(system.url + SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
+    assert stranger.get("/v1/jobs", headers=opened).status_code == 401
+    wrong = stranger.post(SIGN_IN, data={"token": "rm_wrong"}, headers=OURS)
     assert wrong.status_code == 401
     assert "set-cookie" not in wrong.headers
 
@@ -148,6 +149,20 @@ def test_pages_allow_no_inline_script_and_no_other_host(system: System, clients:
     assert client.get("/console/assets/..%2fpage.py").status_code == 404
 
 
+def test_the_api_is_shown_area_by_area(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    first = client.get("/console/docs/http").text
+    areas = set(re.findall(r'href="\?area=([^"#]+)', first))
+    assert {"jobs", "watching", "Older%20surfaces"} <= areas
+    shown = [
+        re.findall(r'<article class="card" id="([^"]+)"', client.get(f"/console/docs/http?area={each}").text)
+        for each in areas
+    ]
+    operations = [name for each in shown for name in each]
+    document = system.http.get("/v1/openapi.json").json()
+    assert len(operations) == len(set(operations)) == sum(len(methods) for methods in document["paths"].values())
+
+
 def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> None:
     client = sign_in(clients, system, system.token)
     for path, status in (
@@ -173,11 +188,22 @@ def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> No
         ("/console/datasets/nope/1.0.0", 404),
         ("/console/exports/nope", 400),
         ("/console/exports/7", 404),
+        ("/console/docs/http?area=nope", 404),
     ):
         answer = client.get(path)
         assert (answer.status_code, "<h1>" in answer.text) == (status, True), path
     bad = client.post("/console/jobs/new", data={"kind": "probe.echo", "params": "{"})
     assert (bad.status_code, "Not valid" in bad.text) == (400, True)
+
+
+def test_what_is_typed_is_found(system: System, clients: ExitStack) -> None:
+    client = sign_in(clients, system, system.token)
+    sha256 = system.upload(b"a film", "two words.mp4")
+    job = system.submit("probe.echo", {"text": "sought"})
+    for typed, seen in ((job, "probe.echo"), (f" {sha256[:12]} ", "two words.mp4"), ("two words.mp4", sha256[:12])):
+        page = client.get("/console/find", params={"q": typed}, follow_redirects=True)
+        assert (page.status_code, seen in page.text) == (200, True)
+    assert 'action="/console/find"' in client.get("/console").text
 
 
 def test_jobs_between_two_times(system: System, clients: ExitStack) -> None:

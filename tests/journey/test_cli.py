@@ -109,6 +109,7 @@ def test_doctor_finds_what_is_wrong_and_console_leads_in(system: System) -> None
     well = reelmill(system, "doctor", "--json")
     found = {finding["what"]: finding["state"] for finding in json.loads(well.stdout)}
     # The dispatcher is not up here, so a job does not get done; everything else is well.
+    assert found["local servers"] == "ok"
     assert {found.pop("a job gets done"), found["gateway"], found["services"], found["token"]} == {"fail", "ok"}
     assert well.returncode == Exit.FAILED
     away = reelmill(system, "doctor", REELMILL_URL="http://127.0.0.1:1")

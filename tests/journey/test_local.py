@@ -16,13 +16,19 @@ from infra.stack import endpoints
 from infra.stack.endpoints import Endpoints
 from tests.system import until
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("REELMILL_")}
+
+
+def reelmill(home: Path) -> list[str]:
+    """The command, for this home."""
+    return [sys.executable, "-c", "from infra.cli.app import main; main()", "--home", str(home)]
+
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("REELMILL_")}
-    command = [sys.executable, "-c", "from infra.cli.app import main; main()", "--home", str(tmp_path / "home"), "up"]
+    command = [*reelmill(tmp_path / "home"), "up"]
     with (tmp_path / "up.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
         yield process, tmp_path / "home"
         process.terminate()
         process.wait(timeout=60)
@@ -59,6 +65,15 @@ def test_up_serves_mends_and_leaves_nothing(up: tuple[subprocess.Popen[bytes], P
         file = http.post("/v1/files", params={"name": "a"}, content=b"hello").json()["sha256"]
         job = http.post("/v1/jobs", json={"kind": "analyze.sleep", "params": {"file": file, "time": 0}}).json()["id"]
         until(lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", "a new analyzer does the job")
+    made = subprocess.run(
+        [*reelmill(home), "token", "create", "someone", "--role", "reader"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = httpx.get(f"{where.http}/v1/jobs", headers={"Authorization": f"Bearer {made.stdout.strip()}"}, timeout=30)
+    assert theirs.status_code == 200
 
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
