@@ -38,7 +38,8 @@ def run(
     where = client(context)
     done = failed = 0
     with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        # Not by way of SIGINT: whoever is started in the background by a script does not hear that one.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         for item in worker:
             state, error = _work(command, item)
             try:

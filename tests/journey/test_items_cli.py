@@ -82,6 +82,7 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
         [sys.executable, "-c", "from infra.cli.app import main; main()", *words],
         env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the suite may run in the background
     )
     until(lambda: counts(system, "slow").get("leased") == 3, "it has its lease")
     os.killpg(worker.pid, signal.SIGINT)

@@ -20,7 +20,7 @@ METRICS: dict[str, MetricWrapperBase] = {
     name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)
 }
 BOUNDED = {"route", "method", "status", "kind", "via", "reason", "outcome", "state", "exchange", "result", "duty"}
-BOUNDED |= {"consumer", "queue"}
+BOUNDED |= {"consumer", "queue", "what"}
 #: Of collections, the newest only (`infra.relay.gauges.MOST_COLLECTIONS`).
 BOUNDED |= {"collection"}
 SAMPLE = re.compile(r"^([a-z_]+?)(?:_bucket|_count|_sum|_created)?(?:{[^}]*})? [-+.e\d]+$", re.MULTILINE)
