@@ -12,6 +12,7 @@ import pytest
 from infra.cli.exits import Exit
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +80,10 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     assert reelmill(system, "items", "import", str(lines), "-c", "slow").returncode == Exit.OK
     words = ("worker", "run", "-c", "slow", "--batch", "3", "--ttl", "5", "--", "sleep", "600")
     worker = subprocess.Popen(
-        [sys.executable, "-c", "from infra.cli.app import main; main()", *words],
+        # What a suite in the background starts does not hear Ctrl-C, if it does not say that it wants to.
+        [sys.executable, "-c", f"{HEARS}; from infra.cli.app import main; main()", *words],
         env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the suite may run in the background
     )
     until(lambda: counts(system, "slow").get("leased") == 3, "it has its lease")
     os.killpg(worker.pid, signal.SIGINT)
