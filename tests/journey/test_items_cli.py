@@ -12,6 +12,7 @@ import pytest
 from infra.cli.exits import Exit
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
+
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 
