@@ -86,4 +86,5 @@ async def converse(url: str, talks: Sequence[Talk]) -> None:
 
 
 def _monologue(requests: Iterator[bytes]) -> Talk:
-    yield from requests
+    for each in requests:  # not `yield from`: what is answered is not for whoever made the requests
+        yield each
