@@ -86,5 +86,5 @@ async def converse(url: str, talks: Sequence[Talk]) -> None:
 
 
 def _monologue(requests: Iterator[bytes]) -> Talk:
-    for each in requests:  # not `yield from`: what is answered is not for whoever made the requests
+    for each in requests:  # noqa: UP028 - what is answered is not for whoever made the requests
         yield each
