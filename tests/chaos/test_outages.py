@@ -53,7 +53,7 @@ def test_processes_start_before_their_servers(system: System, stack: Stack, admi
     works(system)
 
 
-@pytest.mark.row("S4-24", "X-09")
+@pytest.mark.row("S3-43", "S4-24", "X-09")
 def test_servers_go_and_come_back_while_nothing_and_something_runs(
     system: System, stack: Stack, admin: Engine, database: Engine
 ) -> None:
