@@ -135,7 +135,6 @@ def is_unspeakable(error: ValueError) -> bool:
 #: A value that the database cannot store, however it got so far.
 UNSTORABLE = DataError
 
-
 #: What `is_forbidden` has to look at.
 FORBIDDEN = ProgrammingError
 
