@@ -19,6 +19,8 @@ TYPES = {
     "texts": pa.list_(pa.string()),
     "moment": pa.timestamp("ms", "UTC"),
 }
+#: None is missing in these: so nobody has to write down where they are.
+COMPLETE = {"integer", "number", "word"}
 LEVEL = 1
 
 
@@ -27,7 +29,7 @@ class ParquetFile:
 
     def __init__(self, path: Path, types: Mapping[str, str]) -> None:
         self._file = Growing(path)
-        self._schema = pa.schema([(name, TYPES[type_]) for name, type_ in types.items()])
+        self._schema = pa.schema([pa.field(name, TYPES[type_], type_ not in COMPLETE) for name, type_ in types.items()])
         self._writer = pq.ParquetWriter(
             self._file.sink, self._schema, compression="zstd", compression_level=LEVEL, use_dictionary=False
         )

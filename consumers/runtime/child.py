@@ -6,6 +6,7 @@ the parent may kill a child at any moment: that is how cancel, fencing and limit
 """
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -80,6 +81,10 @@ def main(boot: Boot, pipe: Connection) -> None:
     engine = _engine(boot)
     storage = Storage(boot.settings)
     _warm_up(boot.work)
+    # What handlers import stays, and rows come by the thousand: the collector looks at neither too often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     while True:
         task = tasks.get()
         with telemetry.about(task.claim.id, task.claim.traceparent):
