@@ -4,7 +4,8 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Tabl
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.columns import stamped, tenant_column
-from infra.tables import job_steps, metadata
+from infra.tables.jobs import job_steps
+from infra.tables.schema import metadata
 
 models = Table(
     "models",

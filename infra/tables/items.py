@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.columns import moment, stamped, tenant_column
-from infra.tables import metadata
+from infra.tables.schema import metadata
 from schemas.items import MOVES
 
 __all__ = ["metadata"]

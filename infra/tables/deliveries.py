@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.columns import moment, stamped
-from infra.tables import metadata
+from infra.tables.schema import metadata
 
 # Which files a content at a host is made of: `[[path, size, sha256 or null], ...]`, by path. `location` is where
 # content lies that has matched it; it goes when the files change.

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 
 from infra.columns import moment, stamped
-from infra.item_tables import item_states
-from infra.tables import metadata
+from infra.tables.items import item_states
+from infra.tables.schema import metadata
 
 OPEN = "state = 'open'"
 LEASED = "state = 'leased'"

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.columns import moment, stamped, tenant_column
-from infra.tables import metadata
+from infra.tables.schema import metadata
 
 ID = "id ~ '^([0-9a-f]{24}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$'"
 

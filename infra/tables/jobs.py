@@ -1,104 +1,30 @@
-"""The schema, described for SQLAlchemy. Migrations make it; a test proves that both say the same."""
+"""Tables of jobs: what was asked for, what it waits for, how it went, and what came of it."""
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Double,
     ForeignKey,
-    Identity,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     Sequence,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL
 
 from infra.columns import moment, stamped, tenant_column
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
+from infra.tables.schema import metadata
 
 LIVE = "state in ('scheduled', 'queued', 'running')"
 ENDED = "state in ('succeeded', 'failed', 'cancelled')"
 RUNNING = "state = 'running' and started_at is not null"
-
-
-# Content. A row is the only proof that an object counts; an object without a row is swept. An erased blob keeps its
-# row, so that the provenance of finished jobs stays true.
-blobs = Table(
-    "blobs",
-    metadata,
-    Column("sha256", Text(collation="C"), primary_key=True),
-    Column("sha1", Text(collation="C"), nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("object_key", Text, unique=True),
-    stamped(),
-    moment("erased_at"),
-    CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
-    CheckConstraint("sha1 ~ '^[0-9a-f]{40}$'", name="sha1"),
-    CheckConstraint("size >= 0", name="size"),
-    CheckConstraint("(object_key is null) = (erased_at is not null)", name="erased"),
-    Index("blobs_sha1", "sha1"),
-)
-
-files = Table(
-    "files",
-    metadata,
-    Column("sha256", Text(collation="C"), ForeignKey("blobs.sha256"), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("content_type", Text, nullable=False),
-    Column("created_by", Text, nullable=False),
-    stamped(),
-    Index("files_newest", "created_at", "sha256"),
-    Index("files_by_maker", "created_by"),
-)
-
-file_names = Table(
-    "file_names",
-    metadata,
-    Column("sha256", Text(collation="C"), ForeignKey("files.sha256", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("content_type", Text, nullable=False),
-    Column("created_by", Text, nullable=False),
-    stamped(),
-)
-
-# The tenants that have uploaded a content, and what each of them calls it.
-file_tenants = Table(
-    "file_tenants",
-    metadata,
-    Column("sha256", Text(collation="C"), ForeignKey("files.sha256", ondelete="CASCADE"), primary_key=True),
-    Column("tenant", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("content_type", Text, nullable=False),
-    Column("created_by", Text, nullable=False),
-    stamped(),
-)
-
-erasures = Table(
-    "erasures",
-    metadata,
-    Column("object_key", Text, primary_key=True),
-    stamped(),
-)
 
 claim_tokens = Sequence("claim_tokens", metadata=metadata)
 
@@ -351,117 +277,4 @@ discards = Table(
     metadata,
     Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     stamped(),
-)
-
-# Facts, written by the trigger in the transaction of the move. `seq` is given by the relay as it publishes: gap-free.
-events = Table(
-    "events",
-    metadata,
-    Column("id", BigInteger, primary_key=True),
-    Column("seq", BigInteger),
-    Column("type", Text, nullable=False),
-    Column("job_id", Uuid),
-    Column("data", JSONB, nullable=False),
-    Column("traceparent", Text),
-    Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
-    # Partial: the planner must not find the unnumbered ones here, among all that have a number by now.
-    Index("events_seq", "seq", unique=True, postgresql_where=text("seq is not null")),
-    Index("events_unnumbered", "id", postgresql_where=text("seq is null")),
-    Index("events_by_job", "job_id", "id"),
-)
-
-# How far the events have gone out, and how far retention has taken them away (a trigger notes that).
-event_marks = Table(
-    "event_marks",
-    metadata,
-    Column("reader", Text, primary_key=True),
-    Column("seq", BigInteger, nullable=False),
-)
-
-# Messages that nobody could process, with the reason; kept as they came, so that they can be sent again.
-parked = Table(
-    "parked",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("queue", Text, nullable=False),
-    Column("routing_key", Text, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("message_id", Text),
-    # Whose job it woke, when that job failed because nobody could take the message.
-    Column("job_id", Uuid),
-    # The beginning of the body, and the bytes of all of it.
-    Column("body", LargeBinary, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("properties", JSONB, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    # What tells this message from an equal one, where something does: then it is recorded once.
-    Column("identity", Text, unique=True),
-    stamped("parked_at"),
-    Column("resolution", Text),
-    moment("resolved_at"),
-    Column("resolved_by", Text),
-    CheckConstraint("resolution in ('replayed', 'discarded')", name="resolution"),
-    CheckConstraint("(resolution is null) = (resolved_at is null)", name="resolved"),
-    Index("parked_open", "id", postgresql_where=text("resolution is null")),
-    Index("parked_by_fingerprint", "fingerprint", "id", postgresql_where=text("resolution is null")),
-)
-
-webhooks = Table(
-    "webhooks",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),
-    # After a rotation the old secret signs, too, for a while.
-    Column("previous_secret", Text),
-    moment("previous_until"),
-    Column("types", ARRAY(Text), nullable=False),
-    Column("seen_seq", BigInteger, nullable=False),
-    Column("created_by", Text, nullable=False),
-    stamped(),
-    moment("failing_since"),
-    moment("disabled_at"),
-    Column("disabled_reason", Text),
-    CheckConstraint("(previous_secret is null) = (previous_until is null)", name="previous"),
-    CheckConstraint("(disabled_at is null) = (disabled_reason is null)", name="disabled"),
-)
-
-webhook_deliveries = Table(
-    "webhook_deliveries",
-    metadata,
-    Column("webhook_id", Uuid, ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True),
-    Column("seq", BigInteger, primary_key=True),
-    Column("state", Text, nullable=False, server_default="pending"),
-    Column("attempt", Integer, nullable=False, server_default="0"),
-    stamped("next_at"),
-    Column("status", SmallInteger),
-    Column("error", Text),
-    moment("finished_at"),
-    CheckConstraint("state in ('pending', 'delivered', 'failed')", name="state"),
-    Index("webhook_deliveries_due", "webhook_id", "next_at", postgresql_where=text("state = 'pending'")),
-)
-
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("roles", ARRAY(Text), nullable=False),
-    Column("secret_sha256", Text, nullable=False, unique=True),
-    # What a person may send in place of the secret, as a salted hash: `scrypt$cost$block$lanes$salt$hash`.
-    Column("password", Text),
-    stamped(),
-    moment("expires_at"),
-    moment("revoked_at"),
-    Column("live_jobs", Integer),
-    Column("storage_bytes", BigInteger),
-    tenant_column(),
-    CheckConstraint("live_jobs > 0", name="live_jobs"),
-    CheckConstraint("storage_bytes > 0", name="storage_bytes"),
-    # Who acts for a tenant is no admin: admins see everything.
-    CheckConstraint(
-        "tenant = '' or (tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$' and not 'admin' = any(roles))", name="tenant"
-    ),
-    CheckConstraint("roles <@ array['admin','producer','worker','reader'] and cardinality(roles) > 0", name="roles"),
 )

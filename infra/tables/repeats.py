@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
 from infra.columns import stamped
-from infra.tables import metadata
+from infra.tables.schema import metadata
 
 # What a request with an Idempotency-Key has made, for all but jobs, which know their keys themselves.
 repeats = Table(

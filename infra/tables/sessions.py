@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 
 from infra.columns import moment, stamped, tenant_column
-from infra.tables import metadata
+from infra.tables.schema import metadata
 
 # A browser that signed in with a token. It is as good as that token, and ends with it: both are known by hash only.
 sessions = Table(

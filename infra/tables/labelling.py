@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from infra.columns import moment, stamped, tenant_column
-from infra.tables import jobs, metadata
+from infra.tables.jobs import jobs
+from infra.tables.schema import metadata
 
 __all__ = ["metadata"]
 
