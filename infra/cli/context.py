@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -14,6 +14,9 @@ from rich.text import Text
 
 from infra.cli.client import Client, Refused
 from infra.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 #: Wide enough that nothing is cut where no terminal says how wide it is: scripts need whole ids.
 PIPED = 400
@@ -47,17 +50,22 @@ class Target:
             url, token = url or found["http"], token or found["token"]
         return url, token
 
-    def database(self) -> str:
-        """The settings' database, or else the local system's. Raises ConfigurationError when there is neither."""
-        from infra.settings import ConfigurationError, read  # noqa: PLC0415 - costs every command its time
+    def settings(self) -> "Settings":
+        """The environment's settings, or else the local system's. Raises ConfigurationError when there is neither."""
+        from infra.settings import ConfigurationError, Settings, read  # noqa: PLC0415 - costs every command its time
+        from infra.stack import endpoints  # noqa: PLC0415
 
         try:
-            return read().database_url.get_secret_value()
+            return read()
         except ConfigurationError:
-            if not (self.home / "endpoints.json").exists():
+            found = endpoints.read(self.home)
+            if found is None:
                 raise
             talk.print(f"In the local system of {self.home}.", markup=False)
-            return str(self._endpoints()["database"])
+            known: dict[str, Any] = {
+                name.removeprefix("REELMILL_").lower(): value for name, value in found.environment().items()
+            }
+            return Settings(**known)
 
     def _endpoints(self) -> dict[str, Any]:
         path = self.home / "endpoints.json"

@@ -155,7 +155,7 @@ def _transaction(context: typer.Context) -> Iterator["Connection"]:
     from infra import db
 
     target: Target = context.obj
-    engine = db.connect(target.database(), pool=1)
+    engine = db.connect(target.settings().database_url.get_secret_value(), pool=1)
     try:
         with engine.begin() as connection:
             yield connection

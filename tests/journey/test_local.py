@@ -1,5 +1,6 @@
 """`reelmill up`: everything starts, mends itself, and leaves nothing behind."""
 
+import json
 import os
 import signal
 import stat
@@ -22,6 +23,12 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 def reelmill(home: Path) -> list[str]:
     """The command, for this home."""
     return [sys.executable, "-c", "from infra.cli.app import main; main()", "--home", str(home)]
+
+
+def said(home: Path, *arguments: str) -> str:
+    """What a command prints that knows nothing but the home."""
+    command = [*reelmill(home), *arguments]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -65,15 +72,11 @@ def test_up_serves_mends_and_leaves_nothing(up: tuple[subprocess.Popen[bytes], P
         file = http.post("/v1/files", params={"name": "a"}, content=b"hello").json()["sha256"]
         job = http.post("/v1/jobs", json={"kind": "analyze.sleep", "params": {"file": file, "time": 0}}).json()["id"]
         until(lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", "a new analyzer does the job")
-    made = subprocess.run(
-        [*reelmill(home), "token", "create", "someone", "--role", "reader"],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    theirs = httpx.get(f"{where.http}/v1/jobs", headers={"Authorization": f"Bearer {made.stdout.strip()}"}, timeout=30)
+    made = said(home, "token", "create", "someone", "--role", "reader")
+    theirs = httpx.get(f"{where.http}/v1/jobs", headers={"Authorization": f"Bearer {made.strip()}"}, timeout=30)
     assert theirs.status_code == 200
+    kept = json.loads(said(home, "backup", str(home.parent / "kept"), "--json"))
+    assert kept["objects"] == len(("the file", "what the job made of it"))
 
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
