@@ -4,8 +4,9 @@
 
 Clips (ten seconds of footage, over and over) are made once and kept in FOLDER. Both make H.264 task videos of 100
 frames (same preset, crf, keyframe distance, no B-frames) and a JPEG of each frame; ffmpeg at `-q:v 2`, its usual best.
-Rounds are interleaved; a ratio is the median of ffmpeg's rounds over the median of ours: above 1, we need less. Our
-process is warm, as the consumer's child is: what importing the libraries costs, once per child, is printed apart.
+Rounds are interleaved; a ratio is the median of ffmpeg's rounds over the median of ours: above 1, we need less. The
+lowest and the highest ratio of a single round follow in brackets: how far one run can be trusted. Our process is warm,
+as the consumer's child is: what importing the libraries costs, once per child, is printed apart.
 """
 
 import argparse
@@ -127,7 +128,7 @@ def measured(run: Run, clip: Path, seconds: int) -> Cost:
 
 
 def compare(clip: Path, seconds: int, rounds: int) -> str:
-    """One line: medians, ratios, peak memory."""
+    """One line: medians, their ratios and those of the single rounds, peak memory."""
     costs: dict[Run, list[Cost]] = {ours: [], ffmpeg: []}
     for turn in range(rounds):
         for run in (ours, ffmpeg) if turn % 2 == 0 else (ffmpeg, ours):
@@ -135,7 +136,9 @@ def compare(clip: Path, seconds: int, rounds: int) -> str:
     columns = []
     for field in ("wall", "cpu"):
         theirs, us = (statistics.median(getattr(cost, field) for cost in costs[run]) for run in (ffmpeg, ours))
-        columns.append(f"{field} {theirs:5.1f} s / {us:5.1f} s = {theirs / us:.2f}")
+        each = [getattr(a, field) / getattr(b, field) for a, b in zip(costs[ffmpeg], costs[ours], strict=True)]
+        spread = f"({min(each):.2f} to {max(each):.2f})"
+        columns.append(f"{field} {theirs:5.1f} s / {us:5.1f} s = {theirs / us:.2f} {spread}")
     peaks = [max(cost.megabytes for cost in costs[run]) for run in (ffmpeg, ours)]
     started = statistics.median(cost.started for cost in costs[ours])
     return "   ".join([*columns, f"peak {peaks[0]:.0f} / {peaks[1]:.0f} MB", f"(start-up, once: {started:.1f} s CPU)"])
