@@ -151,8 +151,8 @@ def _add(connection: Connection, name: str, items: list[NewItem]) -> Added:
     entered = enter(connection, [name])
     if name not in entered:
         raise collections.UnknownCollection
-    imports.put(connection, items)
-    merged = imports.merge(connection, entered[name])
+    staged = imports.put(connection, items)
+    merged = imports.merge(connection, entered[name], staged)
     return Added(
         inserted=merged.inserted, updated=merged.updated, unchanged=merged.unchanged, duplicate=merged.duplicate
     )

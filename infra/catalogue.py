@@ -21,11 +21,11 @@ MERGED = "merged"
 
 def merge(connection: Connection, held: Claim, collection: str, source: Source) -> Checkpoint | None:
     """Stage a file and merge it; None when there is no such collection. Raises LostClaim: roll back."""
-    imports.copy(connection, source)
+    staged = imports.copy(connection, source)
     found = known(connection, collection)
     if found is None:
         return None
-    merged = imports.merge(connection, found)
+    merged = imports.merge(connection, found, staged)
     record = {
         "inserted": merged.inserted,
         "updated": merged.updated,

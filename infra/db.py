@@ -108,12 +108,13 @@ def documents(values: Iterable[Any]) -> list[str]:
     return [document(value) for value in values]
 
 
-def copy_in(connection: Connection, query: str, source: Any) -> None:
-    """Run a named `copy ... from stdin` with what `source.read(size)` gives, in pieces."""
+def copy_in(connection: Connection, query: str, source: Any) -> int:
+    """Run a named `copy ... from stdin` with what `source.read(size)` gives, in pieces; returns the number of rows."""
     driver = connection.connection.driver_connection
     assert driver is not None
     with driver.cursor() as cursor:
         cursor.copy_expert(sql(query).text, source, 256 * 1024)
+        return int(cursor.rowcount)
 
 
 def constraint_of(error: DBAPIError) -> str | None:

@@ -44,18 +44,18 @@ class Merged:
     renewed: Sequence[tuple[int, str]]
 
 
-def copy(connection: Connection, source: Source) -> None:
-    """Stage a file."""
+def copy(connection: Connection, source: Source) -> int:
+    """Stage a file; returns how many lines it has."""
     db.run(connection, "imports.stage")
     db.run(connection, "imports.clear")
-    db.copy_in(connection, "imports.copy", source)
+    return db.copy_in(connection, "imports.copy", source)
 
 
-def put(connection: Connection, items: Sequence[NewItem]) -> None:
-    """Stage a few items."""
+def put(connection: Connection, items: Sequence[NewItem]) -> int:
+    """Stage a few items; returns how many."""
     db.run(connection, "imports.stage")
     db.run(connection, "imports.clear")
-    db.run(
+    return db.run(
         connection,
         "imports.put",
         lines=list(range(1, len(items) + 1)),
@@ -65,8 +65,11 @@ def put(connection: Connection, items: Sequence[NewItem]) -> None:
     )
 
 
-def merge(connection: Connection, collection: Collection) -> Merged:
-    """Make what is staged part of a collection. Whoever hands out its items is held up only where order matters."""
+def merge(connection: Connection, collection: Collection, staged: int) -> Merged:
+    """Make what is staged (so many lines) part of a collection.
+
+    Whoever hands out its items is held up only where order matters.
+    """
     if collection.ordering is Ordering.ARRIVAL:
         enter(connection, [collection.name])
     db.rows(connection, "imports.turn", space=IMPORT_LOCKS, collection=collection.id)
@@ -76,7 +79,6 @@ def merge(connection: Connection, collection: Collection) -> Merged:
         db.run(connection, "imports.keep_unlike", collection=collection.id)
     else:
         db.run(connection, "imports.keep")
-    [staged] = db.rows(connection, "imports.staged")
     counted = db.rows(connection, "imports.counted")
     duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
     repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if duplicate else []
@@ -89,7 +91,7 @@ def merge(connection: Connection, collection: Collection) -> Merged:
     return Merged(
         inserted=inserted,
         updated=updated,
-        unchanged=staged["lines"] - duplicate - inserted - updated,
+        unchanged=staged - duplicate - inserted - updated,
         duplicate=duplicate,
         repeated=[(row["line"], row["key"]) for row in repeated],
         renewed=[(row["line"], row["key"]) for row in renewed],

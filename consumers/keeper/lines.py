@@ -5,7 +5,6 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +15,7 @@ ZIP = b"PK\x03\x04"
 MOST_MEMBERS = 100
 MOST_BYTES = 16 * 1024**3
 LONGEST_LINE = 1024 * 1024
+PIECE = 64 * 1024
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
@@ -57,7 +57,16 @@ def _lines(source: IO[bytes]) -> Iterator[str]:
     bounded = cast(IO[bytes], _Bounded(source))
     text = io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        yield from iter(partial(text.readline, LONGEST_LINE), "")
+        held = ""
+        while piece := text.read(PIECE):
+            some = io.StringIO(held + piece, newline="").readlines()
+            while len(some[0]) > LONGEST_LINE:  # only the first can be: it began in a piece before
+                yield some[0][:LONGEST_LINE]
+                some[0] = some[0][LONGEST_LINE:]
+            held = some.pop()  # its end may be still to come
+            yield from some
+        if held:
+            yield held
     except BROKEN as error:
         raise Rejected("bad_archive", f"The file cannot be unpacked: {type(error).__name__}.") from error
     finally:

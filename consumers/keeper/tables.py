@@ -5,7 +5,7 @@ functions that go over all of them at once; anything odd, and all that is read w
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice, repeat
 from operator import attrgetter
 
@@ -72,7 +72,7 @@ class Columns:
         self._labels = [names[n] for n in self._kept]
         self._comments = form is Format.AUDIOSET
         self._width = len(header)
-        self._template = self._plain_template()
+        self._ends = self._plain_ends()
 
     def made(self, some: Sequence[tuple[list[str], int]], before: int, ended: int) -> Made:
         """What these lines make; the last line before them was number `ended`, of those after the header."""
@@ -97,34 +97,46 @@ class Columns:
 
     def _plainly(self, lines: Sequence[Sequence[str]], numbers: range) -> Plain | None:
         """The same as one by one; None if there is anything to look at."""
-        if self._template is None:
+        if self._ends is None:
             return None
-        columns = list(zip(*lines, strict=True))
-        if not _is_plain("".join(map("".join, columns))):
+        fields = list(chain.from_iterable(lines))
+        if not _is_plain("".join(fields)):
             return None
+        columns = [fields[place :: self._width] for place in range(self._width)]
         keys = list(map(str.strip, columns[self._key_places[0]]))
         if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not "".join(keys).isascii():
             return None
         if self._comments and "#" in "".join(columns[0]):
             return None
-        parts: list[Iterable[object]] = [numbers, keys]
+        parts = [list(map(str, numbers)), keys]
         if self._part_place is not None:
             own = list(map(str.strip, columns[self._part_place]))
             if max(map(len, own)) > LONGEST_PARTITION:
                 return None
             parts.append(own)
         parts += [columns[n] for n in self._kept]
-        return Plain((self._template * len(lines)) % tuple(chain.from_iterable(zip(*parts, strict=True))))
+        return Plain(_interleaved(parts, self._ends))
 
-    def _plain_template(self) -> str | None:
-        """What makes a line for the database of an item's parts. None where it is not so simple."""
+    def _plain_ends(self) -> list[str] | None:
+        """What follows each part of an item on its line for the database. None where it is not so simple."""
         if len(self._key_places) > 1 or len(set(self._labels)) < len(self._labels):
             return None
         if len(self._partition) > LONGEST_PARTITION or not _is_plain("".join([self._partition, *self._labels])):
             return None
-        where = self._partition.replace("%", "%%") if self._part_place is None else "%s"
-        attributes = ",".join('"' + label.replace("%", "%%") + '":"%s"' for label in self._labels)
-        return f"%d\t%s\t{where}\t{{{attributes}}}\n"
+        where = self._partition if self._part_place is None else "\0"
+        attributes = ",".join(f'"{label}":"\0"' for label in self._labels)
+        return f"\0\t\0\t{where}\t{{{attributes}}}\n".split("\0")[1:]
+
+
+def _interleaved(columns: Sequence[list[str]], ends: Sequence[str]) -> str:
+    """Row by row, each column's text with what follows it."""
+    rows = len(columns[0])
+    step = 2 * len(columns)
+    pieces = [""] * (step * rows)
+    for place, (column, end) in enumerate(zip(columns, ends, strict=True)):
+        pieces[2 * place :: step] = column
+        pieces[2 * place + 1 :: step] = [end] * rows
+    return "".join(pieces)
 
 
 def _is_plain(text: str) -> bool:

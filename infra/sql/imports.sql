@@ -42,9 +42,6 @@ left join items i on i.collection_id = :collection and i.shuffle = r.shuffle and
 where r.again or i.key is null or cast(i.attributes as text) <> r.attributes
 order by r.shuffle, r.key
 
--- name: staged
-select count(*) as lines from staged
-
 -- name: counted
 select partition, count(*) filter (where again) as repeated, count(*) filter (where not again and known) as changed,
     count(*) filter (where not again and not known) as unknown

@@ -31,8 +31,8 @@ def make(database: Engine, name: str, items: Sequence[NewItem | str], **terms: A
 
 def add(connection: Connection, name: str, items: Sequence[NewItem | str]) -> imports.Merged:
     collection = enter(connection, [name])[name]
-    imports.put(connection, [item if isinstance(item, NewItem) else NewItem(item, "", "{}") for item in items])
-    return imports.merge(connection, collection)
+    put = [item if isinstance(item, NewItem) else NewItem(item, "", "{}") for item in items]
+    return imports.merge(connection, collection, imports.put(connection, put))
 
 
 def ask(database: Engine, *orders: dict[str, Any]) -> list[Any]:

@@ -26,3 +26,12 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path.write_bytes(b"a\n" * 51)
     with pytest.raises(Rejected):
         read(path)
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_lines_are_whole_wherever_a_piece_ends(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PIECE", size)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    path = tmp_path / "a.csv"
+    path.write_bytes("a\r\n\r\n\nb\u2028c\vd\rthirteen longs\né".encode())
+    assert read(path) == ["a\r\n", "\r\n", "\n", "b\u2028c\vd\r", "thirteen l", "ongs\n", "é"]

@@ -26,7 +26,7 @@ def fill(engine: Engine, name: str, items: int, done: float = 0.0) -> None:
         db.run(connection, "imports.stage")
         db.run(connection, "imports.clear")
         connection.execute(STAGE, {"items": items})
-        imports.merge(connection, collection)
+        imports.merge(connection, collection, items)
     left = round(items * done / PER_LEASE)
     while left > 0:
         with engine.begin() as connection:
