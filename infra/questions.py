@@ -14,7 +14,7 @@ import structlog
 
 from infra.channel import BrokerAway, Link
 from infra.channel import Questions as Channel
-from infra.ids import new_id
+from infra.ids import new_name
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.bundles import MOST_BYTES, MOST_ORDERS, answers_of, bundled
@@ -39,12 +39,17 @@ class Told:
     body: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Asked:
     """An order on its way, and whoever waits for what becomes of it."""
 
     body: bytes
     answer: "asyncio.Future[Told | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def expire(self) -> None:
+        """Nobody waits any longer."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
 
 
 class Questions:
@@ -75,15 +80,17 @@ class Questions:
         An order that takes items has a request id.
         """
         asked = self._put(order)
+        late = asyncio.get_running_loop().call_later(self._deadline, asked.expire)
         try:
-            async with asyncio.timeout(self._deadline):
-                told = await asked.answer
+            told = await asked.answer
         except TimeoutError:
             self.abandon(order)
             raise NoAnswer from None
         except asyncio.CancelledError:
             self.abandon(order)
             raise
+        finally:
+            late.cancel()
         if told is None:
             raise NoAnswer
         return told
@@ -113,7 +120,7 @@ class Questions:
             some = list(self._next())
             if not some:
                 return
-            name = str(new_id())
+            name = new_name()
             try:
                 if self._channel is None:
                     raise BrokerAway
