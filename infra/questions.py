@@ -1,7 +1,7 @@
 """Asking the dispatcher and waiting for its answer: request and reply over the broker, for no longer than a deadline.
 
-Two messages are under way at most; who asks meanwhile shares the next one. So a single caller does not wait, and
-hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back at once.
+Two messages are under way at most, of like size; who asks meanwhile shares the next one. So a single caller does not
+wait, and hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back at once.
 """
 
 import asyncio
@@ -62,6 +62,7 @@ class Questions:
         self._channel: Channel | None = None
         self._unsent: deque[_Asked] = deque()
         self._under_way: dict[str, tuple[list[_Asked], asyncio.TimerHandle]] = {}
+        self._flushing = False
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -110,13 +111,15 @@ class Questions:
             raise NoAnswer
         asked = _Asked(order.model_dump_json(exclude_none=True).encode())
         self._unsent.append(asked)
-        if len(self._unsent) == 1:
+        if not self._flushing and self._is_worth_it():
             # Those who have come in the same turn of the loop go together.
+            self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
         return asked
 
     def _flush(self) -> None:
-        while self._unsent and len(self._under_way) < MOST_UNDER_WAY:
+        self._flushing = False
+        while self._unsent and self._is_worth_it():
             some = list(self._next())
             if not some:
                 return
@@ -131,6 +134,16 @@ class Questions:
                 continue
             late = asyncio.get_running_loop().call_later(self._deadline, self._lost, name)
             self._under_way[name] = (some, late)
+
+    def _is_worth_it(self) -> bool:
+        """Whether a message may go: alone always, and beside another one when it is as large.
+
+        A message costs those behind us as much as dozens of orders. When a large one has been answered, the first few
+        who come back would go alone, and leave all others to the next; so the two become equally large.
+        """
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            return False
+        return all(len(self._unsent) >= len(some) for some, _ in self._under_way.values())
 
     def _next(self) -> Iterator[_Asked]:
         """What goes into one message. Who has stopped waiting is not asked for."""
