@@ -1,7 +1,8 @@
 """Asking the dispatcher and waiting for its answer: request and reply over the broker, for no longer than a deadline.
 
 Two messages are under way at most, of like size; who asks meanwhile shares the next one. So a single caller does not
-wait, and hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back at once.
+wait, and hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back
+at once.
 """
 
 import asyncio
@@ -65,6 +66,11 @@ class Questions:
         self._flushing = False
         self._keeper: asyncio.Task[None] | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether a question would be sent now."""
+        return self._channel is not None and not self._channel.closed.done()
+
     async def start(self) -> None:
         """Begin to connect; returns at once."""
         self._keeper = asyncio.create_task(self._keep(), name="questions")
@@ -107,7 +113,7 @@ class Questions:
             log.info("nobody to tell", action="questions.not_abandoned", request_id=order.request_id)
 
     def _put(self, order: Order) -> _Asked:
-        if self._channel is None or self._channel.closed.done():
+        if not self.connected:
             raise NoAnswer
         asked = _Asked(order.model_dump_json(exclude_none=True).encode())
         self._unsent.append(asked)
@@ -136,14 +142,14 @@ class Questions:
             self._under_way[name] = (some, late)
 
     def _is_worth_it(self) -> bool:
-        """Whether a message may go: alone always, and beside another one when it is as large.
+        """Whether a message may go: alone always, and beside another one when it is half as large.
 
         A message costs those behind us as much as dozens of orders. When a large one has been answered, the first few
-        who come back would go alone, and leave all others to the next; so the two become equally large.
+        who come back would go alone, and leave all others to the next; so the two come to be of like size.
         """
         if len(self._under_way) >= MOST_UNDER_WAY:
             return False
-        return all(len(self._unsent) >= len(some) for some, _ in self._under_way.values())
+        return all(2 * len(self._unsent) >= len(some) for some, _ in self._under_way.values())
 
     def _next(self) -> Iterator[_Asked]:
         """What goes into one message. Who has stopped waiting is not asked for."""
