@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 import anyio
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import health, problems
 from gateway.auth import Callers
@@ -68,13 +70,25 @@ def create(settings: Settings) -> Starlette:
             await publisher.stop()
             engine.dispose()
 
-    app = Starlette(
+    return Gateway(
         routes=[*(endpoint.route() for endpoint in _in_turn()), *(page.route() for page in PAGES)],
-        exception_handlers={404: _unmatched, 405: _unmatched},
         lifespan=lifespan,
     )
-    app.add_middleware(SecurityHeaders)
-    return app
+
+
+class Gateway(Starlette):
+    """Without the framework's own layers against errors: each route answers its own, so two are left to look for."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What a request goes through before its route is looked up."""
+        return SecurityHeaders(self._serve)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.router(scope, receive, send)
+        except HTTPException as error:  # from the router: 404, 405
+            response = await _unmatched(Request(scope), error)
+            await response(scope, receive, send)
 
 
 def _in_turn() -> list[Endpoint]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gateway import auth, doors, problems
 from infra import metrics
@@ -56,11 +57,17 @@ class Endpoint:
 
     def route(self) -> Route:
         """The route with everything that stands around the handler."""
-        return Route(self.path, self._serve, methods=[self.method], name=f"{self.method} {self.path}")
+        return Route(self.path, self, methods=[self.method], name=f"{self.method} {self.path}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application: every error is answered in here, so the framework need not watch over it as well."""
+        request = Request(scope, receive, send)
+        response = await self._serve(request)
+        await response(scope, receive, send)
 
     async def _serve(self, request: Request) -> Response:
         started = time.perf_counter()
-        begin(request, self.legacy)
+        traceparent = begin(request, self.legacy)
         try:
             if b"%00" in request.scope["query_string"] or "\x00" in request.scope["path"]:
                 raise problems.Problem(400, "bad_character", "The address has a NUL in it.")
@@ -68,14 +75,13 @@ class Endpoint:
                 key = (
                     await self.key(request) if self.key is not None and "authorization" not in request.headers else None
                 )
-                request.state.identity = await auth.require(request, self.role, key)
-                request.app.state.rates.take(request.state.identity.name)
+                request.state.identity = identity = await auth.require(request, self.role, key)
+                request.app.state.rates.take(identity.name)
             response = await self.handler(request)
         except Exception as error:
             response = await self._refused(request, error)
-        response.headers["traceparent"] = request.state.traceparent
-        elapsed = time.perf_counter() - started
-        metrics.http_request_duration_seconds.labels(self.path, self.method, str(response.status_code)).observe(elapsed)
+        response.raw_headers.append((b"traceparent", traceparent.encode()))
+        metrics.http_took(self.path, self.method, response.status_code).observe(time.perf_counter() - started)
         return response
 
     async def _refused(self, request: Request, error: Exception) -> Response:
@@ -85,11 +91,13 @@ class Endpoint:
         return await problems.answer(request, error)
 
 
-def begin(request: Request, legacy: bool = False) -> None:
-    """Give the request its trace: the caller's, or a fresh one."""
+def begin(request: Request, legacy: bool = False) -> str:
+    """Give the request its trace: the caller's, or a fresh one. Returns it."""
     given = request.headers.get("traceparent", "")
-    request.state.traceparent = given if TRACEPARENT.fullmatch(given) else new_traceparent()
-    request.state.trace_id = request.state.traceparent.split("-")[1]
-    request.state.legacy = legacy
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(trace_id=request.state.trace_id)
+    traceparent = given if TRACEPARENT.fullmatch(given) else new_traceparent()
+    state = request.state
+    state.traceparent = traceparent
+    state.trace_id = traceparent.split("-")[1]
+    state.legacy = legacy
+    structlog.contextvars.bind_contextvars(trace_id=state.trace_id)
+    return traceparent

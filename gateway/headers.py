@@ -11,6 +11,7 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 RAW = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
+NAMES = {name for name, _ in RAW}
 
 
 class SecurityHeaders:
@@ -24,9 +25,9 @@ class SecurityHeaders:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = message["headers"]
-                present = {name.lower() for name, _ in given}
-                message["headers"] = [*given, *(default for default in RAW if default[0] not in present)]
+                given = list(message["headers"])
+                own = {name for name, _ in given} & NAMES
+                message["headers"] = given + ([each for each in RAW if each[0] not in own] if own else RAW)
             await send(message)
 
         await self.app(scope, receive, guarded if scope["type"] == "http" else send)

@@ -12,7 +12,7 @@ from gateway.bodies import M, read
 from gateway.problems import Problem, unavailable
 from gateway.services import services
 from gateway.wire import gone
-from infra.ids import new_id
+from infra.ids import new_name
 from infra.questions import NoAnswer
 from infra.tokens import Identity, Role
 from schemas.leases import (
@@ -112,7 +112,7 @@ def request_id(request: Request) -> str:
     """The caller's key for this request, or one of our own, so that a lost answer can be found again."""
     key = request.headers.get("idempotency-key")
     if key is None:
-        return str(new_id())
+        return new_name()
     if not (0 < len(key) <= LONGEST_REQUEST_ID and key.isprintable()):
         raise Problem(
             400, "bad_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST_REQUEST_ID} printable characters."

@@ -1,7 +1,8 @@
 """Asking the dispatcher and waiting for its answer: request and reply over the broker, for no longer than a deadline.
 
-Two messages are under way at most; who asks meanwhile shares the next one. So a single caller does not wait, and
-hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back at once.
+Two messages are under way at most, of like size; who asks meanwhile shares the next one. So a single caller does not
+wait, and hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back
+at once.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 
 from infra.channel import BrokerAway, Link
 from infra.channel import Questions as Channel
-from infra.ids import new_id
+from infra.ids import new_name
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.bundles import MOST_BYTES, MOST_ORDERS, answers_of, bundled
@@ -39,12 +40,17 @@ class Told:
     body: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Asked:
     """An order on its way, and whoever waits for what becomes of it."""
 
     body: bytes
     answer: "asyncio.Future[Told | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def expire(self) -> None:
+        """Nobody waits any longer."""
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
 
 
 class Questions:
@@ -57,7 +63,13 @@ class Questions:
         self._channel: Channel | None = None
         self._unsent: deque[_Asked] = deque()
         self._under_way: dict[str, tuple[list[_Asked], asyncio.TimerHandle]] = {}
+        self._flushing = False
         self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a question would be sent now."""
+        return self._channel is not None and not self._channel.closed.done()
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -75,15 +87,17 @@ class Questions:
         An order that takes items has a request id.
         """
         asked = self._put(order)
+        late = asyncio.get_running_loop().call_later(self._deadline, asked.expire)
         try:
-            async with asyncio.timeout(self._deadline):
-                told = await asked.answer
+            told = await asked.answer
         except TimeoutError:
             self.abandon(order)
             raise NoAnswer from None
         except asyncio.CancelledError:
             self.abandon(order)
             raise
+        finally:
+            late.cancel()
         if told is None:
             raise NoAnswer
         return told
@@ -99,21 +113,23 @@ class Questions:
             log.info("nobody to tell", action="questions.not_abandoned", request_id=order.request_id)
 
     def _put(self, order: Order) -> _Asked:
-        if self._channel is None or self._channel.closed.done():
+        if not self.connected:
             raise NoAnswer
         asked = _Asked(order.model_dump_json(exclude_none=True).encode())
         self._unsent.append(asked)
-        if len(self._unsent) == 1:
+        if not self._flushing and self._is_worth_it():
             # Those who have come in the same turn of the loop go together.
+            self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
         return asked
 
     def _flush(self) -> None:
-        while self._unsent and len(self._under_way) < MOST_UNDER_WAY:
+        self._flushing = False
+        while self._unsent and self._is_worth_it():
             some = list(self._next())
             if not some:
                 return
-            name = str(new_id())
+            name = new_name()
             try:
                 if self._channel is None:
                     raise BrokerAway
@@ -124,6 +140,16 @@ class Questions:
                 continue
             late = asyncio.get_running_loop().call_later(self._deadline, self._lost, name)
             self._under_way[name] = (some, late)
+
+    def _is_worth_it(self) -> bool:
+        """Whether a message may go: alone always, and beside another one when it is half as large.
+
+        A message costs those behind us as much as dozens of orders. When a large one has been answered, the first few
+        who come back would go alone, and leave all others to the next; so the two come to be of like size.
+        """
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            return False
+        return all(2 * len(self._unsent) >= len(some) for some, _ in self._under_way.values())
 
     def _next(self) -> Iterator[_Asked]:
         """What goes into one message. Who has stopped waiting is not asked for."""

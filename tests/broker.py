@@ -56,6 +56,12 @@ class Broker:
         method, properties, body = self._channel.basic_get(name, auto_ack=True)
         return (method, properties, body) if method is not None else None
 
+    def answer(self, question: Any, status: int, body: bytes) -> None:
+        """Answer a question that was taken."""
+        _, asked, _ = question
+        known = pika.BasicProperties(type=str(status), correlation_id=asked.correlation_id)
+        self._channel.basic_publish("", asked.reply_to, body, known)
+
     def take_all(self, name: str) -> list[Any]:
         """Take every message that is there."""
         taken = []

@@ -51,8 +51,7 @@ class Page:
             response = _refused(request, problems.problem_of(error))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        elapsed = time.perf_counter() - started
-        metrics.http_request_duration_seconds.labels(self.path, self.method, str(response.status_code)).observe(elapsed)
+        metrics.http_took(self.path, self.method, response.status_code).observe(time.perf_counter() - started)
         return response
 
     async def _answer(self, request: Request) -> Response:

@@ -66,7 +66,8 @@ def call(
 
 def ruled(route: BaseRoute) -> Endpoint | Page | None:
     """The line of a table that a route comes from, which says who may call it."""
-    owner = getattr(getattr(route, "endpoint", None), "__self__", None)
+    endpoint = getattr(route, "endpoint", None)
+    owner = getattr(endpoint, "__self__", endpoint)
     return owner if isinstance(owner, Endpoint | Page) else None
 
 
