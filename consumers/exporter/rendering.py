@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from consumers.growing import Growing
@@ -122,7 +123,7 @@ def _numbered(first: int, values: Any, places: NDArray[np.int32]) -> memoryview:
     taken = np.empty(2 * len(places), np.int32)
     taken[0::2] = _places()[: len(places)]
     np.add(places, BLOCK, out=taken[1::2])
-    joined = pa.concat_arrays([_heads(first), values]).take(pa.array(taken))
+    joined = pc.take(pa.concat_arrays([_heads(first), values]), pa.array(taken), boundscheck=False)
     return memoryview(joined.buffers()[2])[:-1]
 
 

@@ -19,13 +19,14 @@ left join tokens t on t.name = j.submitted_by and 'admin' = any(t.roles) and t.r
 where j.id = :job_id
 
 -- name: choose
--- COPY takes no parameters: this is how its queries know the project.
+-- COPY takes no parameters: this is how its queries know the project. They ask for it in a query of its own, which is
+-- answered once, and not for every row.
 select set_config('reelmill.project', :project, true)
 
 -- name: expected
 explain (format json)
 select from datapoints
-where project = current_setting('reelmill.project') and label is null and votes = 0
+where project = (select current_setting('reelmill.project')) and label is null and votes = 0
 
 -- name: unlimited
 set local statement_timeout to 0
@@ -33,46 +34,46 @@ set local statement_timeout to 0
 -- name: vectors
 copy (
     select id, vector from datapoints
-    where project = current_setting('reelmill.project') and label is null and votes = 0
+    where project = (select current_setting('reelmill.project')) and label is null and votes = 0
     order by id
 ) to stdout (format binary)
 
 -- name: texts
 copy (
     select cast(json_build_array(id, text) as text) from datapoints
-    where project = current_setting('reelmill.project') and label is null and votes = 0
+    where project = (select current_setting('reelmill.project')) and label is null and votes = 0
     order by id
 ) to stdout (format binary)
 
 -- name: every_text
 copy (
     select cast(json_build_array(id, text) as text) from datapoints
-    where project = current_setting('reelmill.project')
+    where project = (select current_setting('reelmill.project'))
     order by id
 ) to stdout (format binary)
 
 -- name: human_vectors
 copy (
     select id, vector from datapoints
-    where project = current_setting('reelmill.project') and label is not null
+    where project = (select current_setting('reelmill.project')) and label is not null
     order by id
 ) to stdout (format binary)
 
 -- name: human
 copy (
-    select cast(json_build_array(d.id, d.text, d.label, coalesce(v.labels, '{}'), coalesce(v.users, '{}')) as text)
-    from datapoints d cross join lateral (
-        select array_agg(label order by id) as labels, array_agg(annotator order by id) as users
-        from votes where d.votes > 0 and datapoint_id = d.id
-    ) as v
-    where d.project = current_setting('reelmill.project') and d.label is not null
+    select cast(case when d.votes = 0 then json_build_array(d.id, d.text, d.label, json '[]', json '[]') else (
+        select json_build_array(d.id, d.text, d.label, array_agg(label order by id), array_agg(annotator order by id))
+        from votes where datapoint_id = d.id
+    ) end as text)
+    from datapoints d
+    where d.project = (select current_setting('reelmill.project')) and d.label is not null
     order by d.id
 ) to stdout (format binary)
 
 -- name: pending_vectors
 copy (
     select id, vector from datapoints
-    where project = current_setting('reelmill.project') and label is null and votes > 0
+    where project = (select current_setting('reelmill.project')) and label is null and votes > 0
     order by id
 ) to stdout (format binary)
 
@@ -83,7 +84,7 @@ copy (
         select array_agg(label order by id) as labels, array_agg(annotator order by id) as users
         from votes where datapoint_id = d.id
     ) as v
-    where d.project = current_setting('reelmill.project') and d.label is null and d.votes > 0
+    where d.project = (select current_setting('reelmill.project')) and d.label is null and d.votes > 0
     order by d.id
 ) to stdout (format binary)
 
@@ -94,6 +95,6 @@ copy (
         cast(floor(extract(epoch from start_time) * 1000) as bigint),
         cast(floor(extract(epoch from end_time) * 1000) as bigint)
     ) as text)
-    from sample_timestamps where project = current_setting('reelmill.project')
+    from sample_timestamps where project = (select current_setting('reelmill.project'))
     order by id
 ) to stdout (format binary)
