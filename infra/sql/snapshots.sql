@@ -62,7 +62,10 @@ copy (
 -- name: human
 copy (
     select cast(case when d.votes = 0 then json_build_array(d.id, d.text, d.label, json '[]', json '[]') else (
-        select json_build_array(d.id, d.text, d.label, array_agg(label order by id), array_agg(annotator order by id))
+        select json_build_array(
+            d.id, d.text, d.label,
+            coalesce(array_agg(label order by id), '{}'), coalesce(array_agg(annotator order by id), '{}')
+        )
         from votes where datapoint_id = d.id
     ) end as text)
     from datapoints d
