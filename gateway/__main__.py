@@ -1,13 +1,12 @@
 """`python -m gateway`: serve HTTP until told to stop."""
 
-import gc
 import sys
 
 import uvicorn
 
 from gateway.app import create
 from gateway.wire import Connection
-from infra import settings, telemetry
+from infra import garbage, settings, telemetry
 
 
 def main() -> int:
@@ -31,11 +30,7 @@ def main() -> int:
             timeout_graceful_shutdown=max(1, int(chosen.grace_seconds)),
         )
     )
-    # What is there by now stays. The collector looks at it no more, which would hold the loop for 80 ms now and then.
-    # What requests in flight hold goes by itself, so it looks for cycles more rarely than after every few of them.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    garbage.spare()
     server.run()
     return 0 if server.started else 1
 

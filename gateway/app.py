@@ -77,7 +77,7 @@ def create(settings: Settings) -> Starlette:
 
 
 class Gateway(Starlette):
-    """Without the framework's own layers against errors: each route answers its own, so two are left to look for."""
+    """Without the framework's layers against errors. Each route answers its own; the router's are 404 and 405."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """What a request goes through before its route is looked up."""

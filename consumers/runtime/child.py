@@ -6,7 +6,6 @@ the parent may kill a child at any moment: that is how cancel, fencing and limit
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -27,7 +26,7 @@ from consumers.registry import Work, load
 from consumers.runtime import offspring
 from consumers.runtime.devices import Place
 from consumers.runtime.workspace import StoredWorkspace
-from infra import db, telemetry
+from infra import db, garbage, telemetry
 from infra.claims import Claim
 from infra.settings import Settings
 from infra.storage import Storage
@@ -81,10 +80,7 @@ def main(boot: Boot, pipe: Connection) -> None:
     engine = _engine(boot)
     storage = Storage(boot.settings)
     _warm_up(boot.work)
-    # What handlers import stays, and rows come by the thousand: the collector looks at neither too often.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    garbage.spare()
     while True:
         task = tasks.get()
         with telemetry.about(task.claim.id, task.claim.traceparent):

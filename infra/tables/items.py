@@ -29,8 +29,6 @@ from infra.columns import moment, stamped, tenant_column
 from infra.tables.schema import metadata
 from schemas.items import MOVES
 
-__all__ = ["metadata"]
-
 STATES = "('available', 'leased', 'running', 'completed', 'missing', 'failed')"
 HELD = "state in ('leased', 'running')"
 LEGAL = " or ".join(f"(before = '{before}' and state = '{after}')" for before, after in sorted(MOVES))

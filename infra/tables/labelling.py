@@ -25,8 +25,6 @@ from infra.columns import moment, stamped, tenant_column
 from infra.tables.jobs import jobs
 from infra.tables.schema import metadata
 
-__all__ = ["metadata"]
-
 NOW = func.now()
 
 labelling_projects = Table(

@@ -5,7 +5,6 @@ is nothing to do. What is not acknowledged when the process ends is delivered to
 committed is over by then.
 """
 
-import gc
 import os
 import socket
 import time
@@ -24,7 +23,7 @@ from consumers.runtime.fast.reading import Reader
 from consumers.runtime.fast.rejects import Rejects
 from consumers.runtime.fast.requests import Refused, Request
 from consumers.runtime.fast.writing import Writer
-from infra import metrics
+from infra import garbage, metrics
 from infra.broker import Delivery, Intake
 from infra.settings import Settings
 
@@ -80,9 +79,7 @@ class FastRuntime:
     def run(self) -> None:
         """Turn until stopped."""
         self.intake.resume()
-        # What is loaded by now stays, and a batch makes thousands of objects: the collector looks at neither too often.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        garbage.spare()
         while not self._stopping:
             self.turn()
         log.info("stopping", action="consumer.stopping")
