@@ -6,8 +6,11 @@ version, and FIFO holds within one. The price: the row that a message names may 
 what counts is how many there are. What keeps it right, and what every change here has to keep: **there are at least as
 many messages as queued rows that count as published.**
 
-- A claim spends one message and takes one row out of the count. When that row had not been published yet, another one
-  gives up its mark instead (`owe`), and the relay publishes that one again.
+- A claim spends one message and takes one row out of the count. When that row did not count, another one gives up its
+  mark instead (`owe`), and the relay publishes that one again. When none can, because whoever sent its message has not
+  noted it yet, that is a debt, and the relay has it paid by one who counts later (`pay`).
+- A row counts from the moment when its message is sent, which is before anybody notes it. So whoever goes by the
+  message of this very queueing counts. An older message of his is as good as anybody's.
 - A row that is put aside leaves the count; when it is let in, the relay publishes it.
 - A message too many (sent twice, its job cancelled, its row taken by another message) finds nobody and is dropped.
 - A message too few (a purged queue) is found by the relay, which compares the two numbers.
@@ -15,6 +18,7 @@ many messages as queued rows that count as published.**
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -37,6 +41,14 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Wakeup:
+    """Whom a message names, and which queueing of that job it was sent for, when it says."""
+
+    job_id: UUID
+    queued_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Turn:
     """What a look at the line gave: a claim, or nobody. `again`: the first was put aside, so look once more.
 
@@ -48,26 +60,32 @@ class Turn:
     known: bool = True
 
 
-def look(connection: Connection, seat: Seat, woken: UUID | None = None, paid: bool = False) -> Turn:
+def look(connection: Connection, seat: Seat, woken: Wakeup | None = None, paid: bool = False) -> Turn:
     """Take the first in line. Runs in a transaction of its own: what a limit needs stays locked until its end.
 
-    `paid`: a message is spent on this look. `woken` is the job that it names, when it names one.
+    `paid`: a message is spent on this look; `woken` is what it says.
     """
     row = _first(connection, seat, woken)
     if row["id"] is None and row["known"] and paid and _wait(connection, seat):
         row = _first(connection, seat, woken)
     if row["id"] is None:
         return Turn(known=row["known"])
-    if paid and not row["published"] and row["id"] != woken:
-        db.run(connection, "line.owe", consumer=seat.consumer)
+    if paid and not row["published"] and Wakeup(row["id"], row["queued_at"]) != woken:
+        db.run(connection, "line.owe", consumer=seat.consumer, id=row["id"])
     if row["token"] is not None:
         return Turn(Claim(**{name: row[name] for name in COLUMNS if name in row}))
     return _bounded(connection, seat, row)
 
 
-def _first(connection: Connection, seat: Seat, woken: UUID | None) -> db.Row:
+def pay(connection: Connection) -> int:
+    """Have those who count now give up their marks for messages that were spent on others. Returns the debts left."""
+    return sum(row["messages"] for row in db.rows(connection, "line.pay"))
+
+
+def _first(connection: Connection, seat: Seat, woken: Wakeup | None) -> db.Row:
     limits = holds.registered(seat.kinds)
-    values = {"consumer": seat.consumer, "worker": seat.worker, "lease": seat.lease_seconds, "woken": woken}
+    job_id = woken.job_id if woken is not None else None
+    values = {"consumer": seat.consumer, "worker": seat.worker, "lease": seat.lease_seconds, "woken": job_id}
     return db.rows(connection, "line.next", **values, **limits)[0]
 
 

@@ -81,7 +81,7 @@ class Sending:
         confirmed: list[Receipt] = []
         for start in range(0, len(jobs), AT_ONCE):
             part = jobs[start : start + AT_ONCE]
-            fates = await asyncio.gather(*(self._publish(command.kind, _alone(command)) for command, _ in part))
+            fates = await asyncio.gather(*(self._publish(job[0].kind, _alone(job)) for job in part))
             confirmed += [receipt for (_, receipt), fate in zip(part, fates, strict=True) if fate is Confirmation.ACKED]
         if confirmed:
             await self._note("outbox.mark", confirmed)
@@ -116,9 +116,12 @@ class Sending:
             log.warning("the rows do not know what was published", action="outbox.unmarked", exc_info=error)
 
 
-def _alone(command: Command) -> Message:
-    kind = command.kind
-    return job_message(command.id, kind.name, command.params, command.priority, command.traceparent, kind.version)
+def _alone(job: Job) -> Message:
+    command, receipt = job
+    name, version = command.kind.name, command.kind.version
+    return job_message(
+        command.id, name, command.params, command.priority, command.traceparent, version, receipt.queued_at
+    )
 
 
 def _run(engine: Engine, query: str, receipts: Sequence[Receipt]) -> None:
@@ -130,7 +133,7 @@ def _run(engine: Engine, query: str, receipts: Sequence[Receipt]) -> None:
 def _packed(kind: Kind, jobs: Sequence[Job]) -> list[tuple[Message, list[Receipt]]]:
     """The messages for jobs of one kind, each with the receipts of the jobs in it."""
     if len(jobs) == 1:
-        return [(_alone(jobs[0][0]), [jobs[0][1]])]
+        return [(_alone(jobs[0]), [jobs[0][1]])]
     lines = [
         PackedJob.model_construct(id=c.id, params=c.params, priority=c.priority, traceparent=c.traceparent)
         for c, _ in jobs

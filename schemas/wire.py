@@ -4,9 +4,9 @@ A job message is its parameters as a JSON object. Everything else is a property:
 producer's own idempotency key), `type` the kind. A foreign producer needs the routing key and the body only.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +23,14 @@ LARGEST_BODY = 256 * 1024
 SOURCE = "reelmill"
 VERSION = "reelmill-version"
 """The header that says the version of a job's parameters; without it they are of version 1."""
+QUEUED_AT = "reelmill-queued-at"
+"""The header of our own wake-ups that says which queueing of its job one is for: microseconds since 1970."""
 SCHEMAS = "urn:reelmill:"
 # What a quorum queue takes a message without a priority for. On 4.0 to 4.2 up to 4 is normal and more is high, from 4.3
 # on every level counts and 0 would be below everybody else's messages; 3.x reads none.
 NORMAL_PRIORITY = 4
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Undecodable(Exception):
@@ -54,16 +58,27 @@ def job_message(
     priority: int = 0,
     traceparent: str | None = None,
     version: int = 1,
+    queued_at: datetime | None = None,
 ) -> Message:
     """The wake-up for one job. The row is the truth; this carries enough for a consumer in another language."""
+    queueing = {QUEUED_AT: (queued_at - EPOCH) // MICROSECOND} if queued_at is not None else {}
     return Message(
         routing_key=kind,
         body=orjson.dumps(params),
         message_id=str(job_id),
         type=kind,
         priority=priority,
-        headers=_headers(str(job_id), kind, None, traceparent) | _version(kind, version),
+        headers=_headers(str(job_id), kind, None, traceparent) | _version(kind, version) | queueing,
     )
+
+
+def queued_at(headers: Mapping[str, Any]) -> datetime | None:
+    """Which queueing of its job a message is for; None when it does not say, as those of other producers."""
+    told = headers.get(QUEUED_AT)
+    try:
+        return EPOCH + told * MICROSECOND if isinstance(told, int) else None
+    except OverflowError:
+        return None
 
 
 class PackedJob(Strict):

@@ -18,7 +18,7 @@ from consumers.runtime.foreign import Unprocessable, Unresolved
 from infra import claims, db, line, metrics, submission
 from infra.broker import Delivery
 from infra.claims import Claim
-from infra.line import Seat, Turn
+from infra.line import Seat, Turn, Wakeup
 from infra.submission import Verdict
 from schemas.commands import Command
 
@@ -52,9 +52,9 @@ class Admission:
         return None
 
     def _answer(self, connection: Connection, delivery: Delivery) -> Turn:
-        job_id = foreign.job_id_of(delivery)
-        if job_id is not None:
-            turn = line.look(connection, self.seat, job_id, paid=True)
+        woken = foreign.wakeup_of(delivery)
+        if woken is not None:
+            turn = line.look(connection, self.seat, woken, paid=True)
             if turn.known:
                 return turn
         return self._answer_foreign(connection, foreign.read(delivery, self.work))
@@ -65,7 +65,7 @@ class Admission:
         except Unresolved as problem:
             self._fail(connection, command, problem)
             return Turn()
-        return line.look(connection, self.seat, job_id, paid=True)
+        return line.look(connection, self.seat, Wakeup(job_id), paid=True)
 
     def _fail(self, connection: Connection, command: Command, problem: Unresolved) -> None:
         job_id = _submit(connection, replace(command, inputs=()))

@@ -13,12 +13,13 @@ from consumers.registry import Work
 from infra import blobs
 from infra.broker import UNREADABLE, Delivery
 from infra.ids import new_id, new_traceparent
+from infra.line import Wakeup
 from schemas import versions
 from schemas.commands import Command, Input, event_key
 from schemas.fields import Strict
 from schemas.registry import Kind
 from schemas.versions import UnknownVersion
-from schemas.wire import NORMAL_PRIORITY, Undecodable, decode_params, is_packed
+from schemas.wire import NORMAL_PRIORITY, Undecodable, decode_params, is_packed, queued_at
 
 HIGHEST_PRIORITY = 9
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -91,6 +92,12 @@ def job_id_of(delivery: Delivery) -> UUID | None:
         return UUID(str(message_id_of(delivery)))
     except ValueError:
         return None
+
+
+def wakeup_of(delivery: Delivery) -> Wakeup | None:
+    """What a message says about whom it wakes, if it names a job."""
+    job_id = job_id_of(delivery)
+    return Wakeup(job_id, queued_at(delivery.headers)) if job_id is not None else None
 
 
 def message_id_of(delivery: Delivery) -> Any:

@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy import Connection, Engine
 
-from infra import claims, db, dependents, exports, metrics, resumable, retention, schedules
+from infra import claims, db, dependents, exports, line, metrics, resumable, retention, schedules
 from infra.holds import Round
 from infra.relay.transact import transact
 from infra.settings import Settings
@@ -38,6 +38,11 @@ class Clock:
     async def let_in(self) -> bool:
         """Let in the jobs put aside that fit again."""
         return await transact(self._engine, self._round.go)
+
+    async def pay(self) -> bool:
+        """Make up for messages that were spent on jobs that did not count."""
+        await transact(self._engine, line.pay)
+        return False
 
     async def follow(self) -> bool:
         """Let go, or cancel, the jobs whose wait for others is over."""

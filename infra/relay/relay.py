@@ -116,6 +116,7 @@ def _duties(settings: Settings, engine: Engine, leadership: Leadership, outlet: 
         Duty("promote", tick, clock.promote),
         Duty("rescue", tick, clock.rescue),
         Duty("holds", tick, clock.let_in),
+        Duty("debts", tick, clock.pay),
         Duty("dependents", tick, clock.follow),
         Duty("schedules", tick, clock.recur),
         Duty("wakeups", tick, Wakeups(engine, outlet).publish),

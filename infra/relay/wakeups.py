@@ -54,7 +54,8 @@ def _packs(rows: Sequence[db.Row]) -> list[tuple[Message, Sequence[db.Row]]]:
 def _packed(kind: str, version: int, rows: Sequence[db.Row]) -> Iterator[tuple[Message, Sequence[db.Row]]]:
     if len(rows) == 1 or kind not in KINDS or KINDS[kind].lane is Lane.LEASED:
         for row in rows:
-            yield job_message(row["id"], kind, row["params"], row["priority"], row["traceparent"], version), [row]
+            told = (row["id"], kind, row["params"], row["priority"], row["traceparent"], version, row["queued_at"])
+            yield job_message(*told), [row]
         return
     given = ("id", "params", "priority", "traceparent")
     jobs = [PackedJob.model_construct(**{name: row[name] for name in given}) for row in rows]

@@ -6,7 +6,7 @@ with seen as (
     select cast(:woken as uuid) is null or exists (select from jobs where id = cast(:woken as uuid)) as known
 ),
 foremost as materialized (
-    select id, kind, concurrency_key, published_at is not null as published
+    select id, kind, concurrency_key, queued_at, published_at is not null as published
     from jobs
     where (select known from seen) and consumer = :consumer and state = 'queued' and held is null and lane = 'leased'
         and kind = any(cast(:kinds as text[]))
@@ -36,11 +36,11 @@ claimed as (
     where jobs.id = weighed.id and not weighed.paused and weighed.concurrency is null
         and weighed.concurrency_key is null and weighed.starts_per_second is null
     returning jobs.id, params, version, priority, attempt, max_attempts, token, traceparent, submitted_by,
-        cast(extract(epoch from now() - queued_at) as double precision) as waited_seconds
+        cast(extract(epoch from now() - jobs.queued_at) as double precision) as waited_seconds
 )
 select
-    known, weighed.id, kind, weighed.concurrency_key, published, paused, concurrency, per_key, starts_per_second,
-    params, version, priority, attempt, max_attempts, token, traceparent, submitted_by, waited_seconds
+    known, weighed.id, kind, weighed.concurrency_key, weighed.queued_at, published, paused, concurrency, per_key,
+    starts_per_second, params, version, priority, attempt, max_attempts, token, traceparent, submitted_by, waited_seconds
 from seen left join weighed on true left join claimed on true
 
 -- name: wait
@@ -120,14 +120,52 @@ where least(greatest(1, :rate), coalesce(
 returning kind
 
 -- name: owe
--- A message was spent on somebody who had none yet. His own may be on its way, or may never be sent: so one of those
--- who have theirs counts as without. A microsecond makes it a new queueing, which no late mark fits, which the relay
--- publishes at once, and which has not lost its place.
-update jobs set published_at = null, queued_at = queued_at - interval '1 microsecond'
-where id = (
-    select id from jobs
-    where consumer = :consumer and state = 'queued' and published_at is not null and held is null
-    order by published_at
-    limit 1
-    for no key update skip locked
+-- A message was spent on somebody (`id`) who did not count. His own may be on its way, or may never be sent: so one of
+-- those who count does so no longer. A microsecond makes it a new queueing, which no late mark fits, which the relay
+-- publishes at once, and which has not lost its place. When there is none, but somebody whose message may have been sent
+-- and not noted, it is a debt.
+with given_up as (
+    update jobs set published_at = null, queued_at = queued_at - interval '1 microsecond'
+    where id = (
+        select id from jobs
+        where consumer = :consumer and state = 'queued' and published_at is not null and held is null
+            and id <> cast(:id as uuid)
+        order by published_at
+        limit 1
+        for no key update skip locked
+    )
+    returning id
 )
+insert into message_debts as debts (consumer, messages)
+select :consumer, 1
+where not exists (select from given_up) and exists (
+    select from jobs
+    where consumer = :consumer and state = 'queued' and held is null and lane = 'leased' and id <> cast(:id as uuid)
+)
+on conflict (consumer) do update set messages = debts.messages + 1
+
+-- name: pay
+-- Debts that somebody can pay by now, as `owe` would have had them paid.
+with debts as materialized (
+    select consumer, messages from message_debts where messages > 0 for update
+),
+given_up as (
+    update jobs set published_at = null, queued_at = queued_at - interval '1 microsecond'
+    where id in (
+        select paying.id
+        from debts
+        cross join lateral (
+            select id from jobs
+            where consumer = debts.consumer and state = 'queued' and published_at is not null and held is null
+                and lane = 'leased'
+            order by published_at
+            limit debts.messages
+            for no key update skip locked
+        ) as paying
+    )
+    returning consumer
+)
+update message_debts as debts
+set messages = messages - (select count(*) from given_up where given_up.consumer = debts.consumer)
+where messages > 0
+returning messages

@@ -226,6 +226,15 @@ schedules = Table(
     Index("schedules_due", "next_at", postgresql_where=text("enabled")),
 )
 
+# Messages that were spent on jobs that did not count as published, while nobody could give up his mark instead.
+message_debts = Table(
+    "message_debts",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    CheckConstraint("messages >= 0", name="messages"),
+)
+
 # The leader's last count of what waits, so that the front door need not count.
 backlogs = Table(
     "backlogs",

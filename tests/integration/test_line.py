@@ -1,6 +1,7 @@
 """Who is next: by priority on every broker, whichever message came, and nobody is left without one."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from consumers.outcome import Done
 from consumers.runtime import endings
 from infra import claims, db, jobs, line, submission
 from infra.claims import Claim
-from infra.line import Seat
+from infra.line import Seat, Wakeup
 from schemas.registry import KINDS, Kind, Limits
 from tests.makers import new_command, new_file
 from tests.system import until
@@ -45,15 +46,37 @@ class Line:
                 db.run(connection, "outbox.mark", **values)
         return [command.id for command in made]
 
-    def wake(self, at: Seat | None = None, woken: UUID | None = None) -> Claim | None:
+    def wake(self, at: Seat | None = None, woken: UUID | Wakeup | None = None) -> Claim | None:
         """Spend a message."""
-        paid = True
+        told, paid = self.current(woken) if isinstance(woken, UUID) else woken, True
         while True:
             with self.engine.begin() as connection:
-                turn = line.look(connection, at or seat(), woken, paid)
+                turn = line.look(connection, at or seat(), told, paid)
             if not turn.again:
                 return turn.claim
-            paid, woken = False, None
+            paid, told = False, None
+
+    def current(self, job_id: UUID) -> Wakeup:
+        """What the message of a job's present queueing says."""
+        with self.engine.begin() as connection:
+            queued_at = connection.execute(text("select queued_at from jobs where id = :id"), {"id": job_id})
+            return Wakeup(job_id, queued_at.scalar_one())
+
+    def note(self, sent: Sequence[Wakeup]) -> None:
+        """As whoever has sent these messages does, a moment later."""
+        values = {"ids": [wakeup.job_id for wakeup in sent], "queued_at": [wakeup.queued_at for wakeup in sent]}
+        with self.engine.begin() as connection:
+            db.run(connection, "outbox.mark", **values)
+
+    def unpublished(self) -> list[UUID]:
+        """Jobs that the relay sends at once."""
+        with self.engine.begin() as connection:
+            rows = db.rows(connection, "outbox.unpublished", consumer="analyzer", age=3600, batch=10)
+            return [row["id"] for row in rows]
+
+    def pay(self) -> int:
+        with self.engine.begin() as connection:
+            return line.pay(connection)
 
     def wake_all(self, at: Seat | None = None) -> list[UUID]:
         """Spend messages until nobody goes."""
@@ -93,7 +116,7 @@ def test_whichever_message_came_the_first_goes(queue: Line) -> None:
 def test_a_message_without_a_row_is_for_nobody_else(queue: Line) -> None:
     queue.join()
     with queue.engine.begin() as connection:
-        turn = line.look(connection, seat(), UUID(int=7), paid=True)
+        turn = line.look(connection, seat(), Wakeup(UUID(int=7)), paid=True)
     assert not turn.known
     assert turn.claim is None
 
@@ -112,9 +135,45 @@ def test_a_message_spent_on_a_job_that_had_none_is_owed_to_another(queue: Line) 
     assert claimed is not None
     assert claimed.id == theirs[0]
     assert queue.counted == 0, "the message of the other is gone"
-    with queue.engine.begin() as connection:
-        again = db.rows(connection, "outbox.unpublished", consumer="analyzer", age=3600, batch=10)
-        assert [row["id"] for row in again] == mine, "so it is published again, at once"
+    assert queue.unpublished() == mine, "so it is published again, at once"
+
+
+@pytest.mark.row("X-04")
+def test_a_job_that_goes_by_an_older_message_of_its_own_owes_it_like_anybody(queue: Line) -> None:
+    """Its present message is still to be sent, and will not be: so the old one stood for another job."""
+    gave_up, other = queue.join(2)
+    first_message, message = queue.current(gave_up), queue.current(other)
+    queue.join(published=False, priority=9)
+    queue.wake(woken=message)
+    assert queue.current(gave_up) != first_message, "it is published again"
+    claimed = queue.wake(woken=first_message)
+    assert claimed is not None
+    assert (claimed.id, queue.counted) == (gave_up, 0)
+    assert queue.unpublished() == [other]
+
+
+@pytest.mark.row("X-04")
+def test_a_message_that_nobody_can_make_up_for_yet_is_a_debt(queue: Line) -> None:
+    """The message of one is spent on another before whoever sent it has noted it."""
+    [sent] = queue.join(published=False)
+    message = queue.current(sent)
+    queue.join(published=False, priority=9)
+    queue.wake(woken=message)
+    queue.note([message])
+    assert queue.counted == 1, "although its message is gone"
+    assert [queue.pay(), queue.pay()] == [0, 0]
+    assert (queue.counted, queue.unpublished()) == (0, [sent])
+    queue.note([queue.current(sent)])
+    assert queue.pay() == 0, "a debt is paid once"
+    assert queue.counted == 1
+
+
+def test_who_goes_alone_leaves_no_debt(queue: Line) -> None:
+    queue.join(published=False)
+    assert queue.wake() is not None
+    queue.join()
+    assert queue.pay() == 0
+    assert queue.counted == 1
 
 
 def test_a_job_that_is_claimed_before_its_mark_owes_nothing(queue: Line) -> None:
