@@ -66,6 +66,7 @@ class System:
     def start(self, *names: str, **environment: str) -> None:
         """Start processes (`splitter.2` is a second splitter); returns when the gateway, if among them, answers."""
         for name in names:
+            assert name not in self.processes or self.processes[name].poll() is not None, f"{name} runs already"
             command = COMMANDS[name.partition(".")[0]]
             variables = os.environ | self.environment | environment
             self.processes[name] = self._launch(command, variables, self.folder / f"{name}.log")

@@ -12,5 +12,5 @@ select pg_try_advisory_lock(:lock) as taken
 -- name: beat
 select true
 
--- name: give_back
-select pg_advisory_unlock_all()
+-- name: give_up
+select pg_advisory_unlock(:lock)

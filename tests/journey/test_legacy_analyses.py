@@ -23,7 +23,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def system(shared: System) -> System:
-    """A gateway; who does the work comes when a test needs it, and stays. So the first tests have it to themselves."""
+    """A gateway; who does the work comes when a test needs it, and goes when one needs to be without."""
     shared.start("gateway")
     return shared
 
@@ -33,6 +33,15 @@ def working(system: System) -> System:
     """The same with those who do the work, and nothing left to do of earlier tests."""
     cancel_pending(system)
     system.start(*(name for name in ("relay", "analyzer") if name not in system.processes))
+    return system
+
+
+@pytest.fixture
+def idle(system: System) -> System:
+    """The same without those who do the work."""
+    for name in {"relay", "analyzer"} & system.processes.keys():
+        system.stop_one(name)
+        del system.processes[name]
     return system
 
 
@@ -68,11 +77,11 @@ def finished(system: System, analysis_id: str) -> dict[str, Any]:
 
 @pytest.mark.row("S1-01", "S1-07", "S1-10")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_lines_of_the_readme_work_unchanged(system: System, tmp_path: Path) -> None:
+def test_the_lines_of_the_readme_work_unchanged(idle: System, tmp_path: Path) -> None:
     (tmp_path / "hello.txt").write_bytes(HELLO)
     settings = [
-        f'header = "Authorization: Bearer {system.token}"',
-        f'connect-to = "127.0.0.1:5000:127.0.0.1:{system.port}"',
+        f'header = "Authorization: Bearer {idle.token}"',
+        f'connect-to = "127.0.0.1:5000:127.0.0.1:{idle.port}"',
         'write-out = "\\n%{http_code}"',
         "silent",
     ]
@@ -136,7 +145,8 @@ def test_bad_requests_are_told_what_is_wrong(system: System, hello: str) -> None
 
 
 @pytest.mark.row("S1-10")
-def test_every_state_has_its_answer_and_none_tells_too_much(system: System, hello: str) -> None:
+def test_every_state_has_its_answer_and_none_tells_too_much(idle: System, hello: str) -> None:
+    system = idle
     database = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
     ids = [start(system, hello, 1) for _ in range(3)]
 
@@ -192,7 +202,8 @@ def test_an_idempotency_key_gives_the_same_analysis(system: System) -> None:
 
 
 @pytest.mark.row("S1-21", "X-17")
-def test_analyses_are_listed_in_pages_and_filtered(system: System, hello: str) -> None:
+def test_analyses_are_listed_in_pages_and_filtered(idle: System, hello: str) -> None:
+    system = idle
     since, other = {"created_after": datetime.now(UTC).isoformat()}, system.upload(b"another file")
     made = [start(system, hello, n) for n in range(5)]
     last = start(system, other[:8], 5)
@@ -223,7 +234,8 @@ def test_analyses_are_listed_in_pages_and_filtered(system: System, hello: str) -
 
 
 @pytest.mark.row("S1-07")
-def test_an_analysis_is_accepted_while_the_broker_is_away(system: System, hello: str) -> None:
+def test_an_analysis_is_accepted_while_the_broker_is_away(idle: System, hello: str) -> None:
+    system = idle
     cancel_pending(system)
     system.stop_one("gateway")
     system.start("gateway", REELMILL_AMQP_URL="amqp://nobody:nothing@127.0.0.1:1/none")

@@ -66,13 +66,15 @@ def test_the_highest_priority_is_next_and_the_first_within_it(system: System, fi
     low = [ask(system, file) for _ in range(30)]
     middle = [ask(system, file, priority=5) for _ in range(3)]
     high = ask(system, file, priority=9)
-    until(lambda: one(database, "select count(*) from jobs where published_at is null") == 0, "all are published")
+    unsent = "select count(*) from jobs where state = 'queued' and published_at is null"
+    until(lambda: one(database, unsent) == 0, "all are published")
     system.http.post(f"/v1/jobs/{busy[0]}/cancel")
     for job_id in low:
         system.until_state(job_id, "succeeded")
     with database.begin() as connection:
         order = connection.execute(text("select id from jobs where state = 'succeeded' order by started_at")).scalars()
-        assert [str(job_id) for job_id in order] == [high, *middle, *low]
+        mine = [str(job_id) for job_id in order if str(job_id) in {high, *middle, *low}]
+    assert mine == [high, *middle, *low]
     for job_id in busy[1:]:
         system.http.post(f"/v1/jobs/{job_id}/cancel")
     all_done(system, database)
@@ -82,7 +84,7 @@ def test_of_one_key_never_two_run_at_once(system: System, file: str, database: E
     for n in range(40):
         ask(system, file, key=f"serial-{n}", concurrency_key=f"key-{n % 5}")
     all_done(system, database)
-    assert one(database, "select count(*) from jobs where state = 'succeeded' and concurrency_key is not null") == 40
+    assert one(database, "select count(*) from jobs where state = 'succeeded' and unique_key like 'serial-%'") == 40
     assert one(database, OVERLAPS) == 0
 
 
