@@ -108,6 +108,11 @@ def documents(values: Iterable[Any]) -> list[str]:
     return [document(value) for value in values]
 
 
+def array(values: Iterable[object]) -> str:
+    """Numbers or ids as one literal, for `cast(:name as uuid[])`: a list would be an expression for each to parse."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
 def copy_in(connection: Connection, query: str, source: Any) -> int:
     """Run a named `copy ... from stdin` with what `source.read(size)` gives, in pieces; returns the number of rows."""
     driver = connection.connection.driver_connection

@@ -85,7 +85,7 @@ def _returned(connection: Connection, collection: Collection, partition: str | N
         partition=partition,
         need=sum(want.need for want in wants),
         starts=_starts(wants),
-        leases=[want.lease_id for want in wants],
+        leases=db.array(want.lease_id for want in wants),
         workers=[want.worker for want in wants],
     )
     for row in rows:
@@ -126,6 +126,8 @@ def _left(pool: db.Row) -> int:
 
 
 def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> None:
+    if _next(connection, pool, wants):
+        return
     reached = start = pool["reached"]
     granted = False
     for _ in range(WINDOWS):
@@ -145,6 +147,29 @@ def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> N
         db.run(connection, "leases.pass_over", pool=pool["id"], lo=start, hi=reached)
 
 
+def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> bool:
+    """Give the very next positions, when there are enough of them and all are untouched. Whether it did."""
+    reached, *his = accumulate((want.need for want in wants), initial=pool["reached"])
+    if his[-1] > pool["size"]:
+        return False
+    found = db.rows(
+        connection,
+        "leases.take_next",
+        pool=pool["id"],
+        reached=reached,
+        until=his[-1],
+        los=db.array([reached, *his[:-1]]),
+        his=db.array(his),
+        leases=db.array(want.lease_id for want in wants),
+        partition_told=_partition_told(pool),
+    )
+    for row in found:
+        wants[row["share"] - 1].give(row["items"], row["told"])
+    if found and his[-1] == pool["size"]:
+        db.run(connection, "leases.drain", pool=pool["id"])
+    return bool(found)
+
+
 def _stretches(
     connection: Connection, pool: db.Row, reached: int, until: int, need: int, wants: Sequence[Want]
 ) -> Sequence[db.Row]:
@@ -156,14 +181,18 @@ def _stretches(
         until=until,
         need=need,
         starts=_starts(wants),
-        leases=[want.lease_id for want in wants],
-        partition_told=f',"partition":{orjson.dumps(pool["partition"]).decode()}',
+        leases=db.array(want.lease_id for want in wants),
+        partition_told=_partition_told(pool),
     )
 
 
-def _starts(wants: Sequence[Want]) -> list[int]:
+def _partition_told(pool: db.Row) -> str:
+    return f',"partition":{orjson.dumps(pool["partition"]).decode()}'
+
+
+def _starts(wants: Sequence[Want]) -> str:
     """The number of the first item that each gets, counted from 1."""
-    return list(accumulate((want.need for want in wants[:-1]), initial=1))
+    return db.array(accumulate((want.need for want in wants[:-1]), initial=1))
 
 
 def _add(connection: Connection, collection: Collection, wants: Sequence[Want]) -> None:
@@ -173,12 +202,12 @@ def _add(connection: Connection, collection: Collection, wants: Sequence[Want]) 
         connection,
         "leases.add",
         collection=collection.id,
-        ids=[want.lease_id for want in wants],
+        ids=db.array(want.lease_id for want in wants),
         owners=[want.owner for want in wants],
         workers=[want.worker for want in wants],
         requests=[want.request_id for want in wants],
-        ttls=[want.ttl for want in wants],
-        items=[want.taken for want in wants],
+        ttls=db.array(want.ttl for want in wants),
+        items=db.array(want.taken for want in wants),
     )
     until = {row["id"]: row["expires_at"] for row in rows}
     for want in wants:

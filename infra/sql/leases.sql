@@ -75,21 +75,46 @@ where p.collection_id = :collection and not p.drained
     and (cast(:partition as text) is null or p.partition = :partition)
 order by p.id
 
+-- name: take_next
+-- The next positions of a pool, a stretch from `lo` to `hi` for each lease, when nothing has happened to any of them: as
+-- a rule. Otherwise nothing is taken. The order within a stretch is that of the index.
+with untouched as materialized (
+    select not exists (
+        select from item_states s
+        where s.pool_id = :pool and s.position >= :reached and s.position < :until
+    ) as all_of_them
+),
+shares as materialized (
+    select given.*, inside.items, inside.told
+    from unnest(cast(:leases as uuid[]), cast(:los as bigint[]), cast(:his as bigint[])) with ordinality
+        as given (lease_id, lo, hi, share)
+    cross join lateral (
+        select count(*) as items, string_agg(
+            '{"key":' || to_json(key) || :partition_told || ',"attempt"\:1,"attributes":' || attributes || '}', ','
+        ) as told
+        from (
+            select key, attributes from items
+            where pool_id = :pool and position >= given.lo and position < given.hi order by position
+        ) as stretch
+    ) as inside
+    where (select all_of_them from untouched)
+),
+granted as (
+    insert into grants (pool_id, lo, hi, taken, lease_id)
+    select :pool, lo, hi, items, lease_id from shares
+    where (select bool_and(items = hi - lo) from shares)
+    returning lo
+)
+select share, hi, items, told from shares where exists (select from granted) order by share
+
 -- name: take_fresh
--- The next positions of a pool that nothing has happened to, cut into one stretch for each lease. As a rule nothing has
--- happened to any of them, which is cheaper to see at one look than item by item.
+-- The next positions of a pool that nothing has happened to, cut into one stretch for each lease, wherever they are.
 with found as materialized (
     select i.position, i.key, i.attributes, row_number() over (order by i.position) as place
     from items i
-    where i.pool_id = :pool and i.position >= :reached and i.position < :until
-        and ((
-            select not exists (
-                select from item_states s
-                where s.pool_id = :pool and s.position >= :reached and s.position < :until
-            )
-        ) or not exists (
-            select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
-        ))
+    where i.pool_id = :pool and i.position >= :reached and i.position < :until and not exists (
+        select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
+    )
     order by i.position
     limit :need
 ),
