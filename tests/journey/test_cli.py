@@ -10,6 +10,7 @@ import pytest
 
 from infra.cli.demo import sample
 from infra.cli.exits import Exit
+from tests import forks
 from tests.system import System
 
 
@@ -22,14 +23,7 @@ def system(shared: System) -> System:
 def reelmill(system: System, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a person's shell would, without a terminal."""
     ours = {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token}
-    return subprocess.run(
-        [sys.executable, "-c", "from infra.cli.app import main; main()", *arguments],
-        env=os.environ | ours | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return forks.run(arguments, os.environ | ours | environment)
 
 
 def test_split_downloads_what_it_made(system: System, tmp_path: Path) -> None:

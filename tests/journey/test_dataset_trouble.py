@@ -1,9 +1,6 @@
 """Trouble on the way from uploads to datasets: kills, poison, repeats, and how it is told while it goes on."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
 from tests.gallery import Studio, packed, squares
+from tests.journey.test_cli import reelmill
 from tests.journey.test_events import listening
 from tests.journey.test_events import told as told_by
 from tests.system import System, until
@@ -25,19 +23,6 @@ from tests.system import System, until
 def studio(shared: System) -> Studio:
     shared.start("gateway", "relay", "splitter", REELMILL_SLOTS="2")
     return Studio(shared)
-
-
-def reelmill(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person's shell would, without a terminal."""
-    ours = {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token}
-    return subprocess.run(
-        [sys.executable, "-c", "from infra.cli.app import main; main()", *arguments],
-        env=os.environ | ours,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.mark.row("S3-11", "S3-14", "S3-41", "S3-43", "S3-50", "S3-52", "S3-10")

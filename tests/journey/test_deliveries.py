@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +14,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra import db
+from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
+from tests.journey.test_cli import reelmill
 from tests.system import System, until
 
 SIZES = {"01 - Café.flac": 10, "02 - B & C.flac": 20, "scans/front.png": 5}
@@ -269,15 +268,6 @@ def test_a_value_is_there_until_its_time_is_over(world: World) -> None:
         assert http.put(here, json=1, params={"ttl": wrong}).status_code == 400
 
 
-def reelmill(system: System, *arguments: str) -> tuple[int, str]:
-    """Exit code and output of the command."""
-    command = [sys.executable, "-c", "from infra.cli.app import main; main()", "--url", system.url, *arguments]
-    done = subprocess.run(
-        command, env=os.environ | {"REELMILL_TOKEN": system.token}, capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout
-
-
 @pytest.mark.row("S2-12", "S2-20")
 def test_the_command_looks_through_folders_and_uploads(world: World, tmp_path: Path) -> None:
     album_of = {name: tmp_path / "done" / f"{name} {uuid.uuid4().hex[:8]}" for name in ("good", "bad", "strange")}
@@ -287,17 +277,18 @@ def test_the_command_looks_through_folders_and_uploads(world: World, tmp_path: P
         (folder / "cover.png").write_bytes(b"y" * 7)
     for name in ("good", "bad"):
         world.task("cli.example", name)
-        code, told = reelmill(world.system, "manifests", "put", "cli.example", name, str(album_of[name]), "--hash")
-        assert (code, json.loads(told)["file_count"]) == (0, 2)
+        put = reelmill(world.system, "manifests", "put", "cli.example", name, str(album_of[name]), "--hash")
+        assert (put.returncode, json.loads(put.stdout)["file_count"]) == (Exit.OK, 2)
     (album_of["bad"] / "cover.png").write_bytes(b"yyyyyyz")
-    code, told = reelmill(
-        world.system, "deliveries", "check", str(tmp_path / "done"), "--each", "--refuse-extra", "--hash", "--json"
-    )
-    assert code == 1
-    found = {Path(view["location"]).name.partition(" ")[0]: view["outcome"] for view in json.loads(told)}
+    terms = ("--each", "--refuse-extra", "--hash", "--json")
+    checked = reelmill(world.system, "deliveries", "check", str(tmp_path / "done"), *terms)
+    assert checked.returncode == Exit.FAILED
+    views = json.loads(checked.stdout)
+    found = {Path(view["location"]).name.partition(" ")[0]: view["outcome"] for view in views}
     assert found == {"good": "matched", "bad": "mismatch", "strange": "unknown"}
-    assert reelmill(world.system, "deliveries", "where", "cli.example", "good") == (0, f"{album_of['good']}\n")
+    where = reelmill(world.system, "deliveries", "where", "cli.example", "good")
+    assert (where.returncode, where.stdout) == (Exit.OK, f"{album_of['good']}\n")
     (album_of["bad"] / "cover.png").write_bytes(b"y" * 7)
-    code, told = reelmill(world.system, "deliveries", "upload", "cli.example", "bad", str(album_of["bad"]))
-    assert (code, json.loads(told)["outcome"]) == (0, "matched")
+    sent = reelmill(world.system, "deliveries", "upload", "cli.example", "bad", str(album_of["bad"]))
+    assert (sent.returncode, json.loads(sent.stdout)["outcome"]) == (Exit.OK, "matched")
     assert world.state("cli.example", "bad")[0] == "filled"
