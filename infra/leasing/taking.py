@@ -126,10 +126,9 @@ def _left(pool: db.Row) -> int:
 
 
 def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> None:
-    if _next(connection, pool, wants):
-        return
-    reached = start = pool["reached"]
-    granted = False
+    start = pool["reached"]
+    reached = _next(connection, pool, wants)
+    granted = reached > start
     for _ in range(WINDOWS):
         hungry = [want for want in wants if want.need > 0]
         if not hungry or reached >= pool["size"]:
@@ -147,11 +146,11 @@ def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> N
         db.run(connection, "leases.pass_over", pool=pool["id"], lo=start, hi=reached)
 
 
-def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> bool:
-    """Give the very next positions, when there are enough of them and all are untouched. Whether it did."""
-    reached, *his = accumulate((want.need for want in wants), initial=pool["reached"])
+def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> int:
+    """Give the very next positions, when there are enough of them and all are untouched. How far that reaches."""
+    reached, *his = accumulate((want.need for want in wants), initial=int(pool["reached"]))
     if his[-1] > pool["size"]:
-        return False
+        return reached
     found = db.rows(
         connection,
         "leases.take_next",
@@ -165,9 +164,7 @@ def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> bool:
     )
     for row in found:
         wants[row["share"] - 1].give(row["items"], row["told"])
-    if found and his[-1] == pool["size"]:
-        db.run(connection, "leases.drain", pool=pool["id"])
-    return bool(found)
+    return his[-1] if found else reached
 
 
 def _stretches(

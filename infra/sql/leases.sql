@@ -78,13 +78,7 @@ order by p.id
 -- name: take_next
 -- The next positions of a pool, a stretch from `lo` to `hi` for each lease, when nothing has happened to any of them: as
 -- a rule. Otherwise nothing is taken. The order within a stretch is that of the index.
-with untouched as materialized (
-    select not exists (
-        select from item_states s
-        where s.pool_id = :pool and s.position >= :reached and s.position < :until
-    ) as all_of_them
-),
-shares as materialized (
+with shares as materialized (
     select given.*, inside.items, inside.told
     from unnest(cast(:leases as uuid[]), cast(:los as bigint[]), cast(:his as bigint[])) with ordinality
         as given (lease_id, lo, hi, share)
@@ -97,7 +91,10 @@ shares as materialized (
             where pool_id = :pool and position >= given.lo and position < given.hi order by position
         ) as stretch
     ) as inside
-    where (select all_of_them from untouched)
+    where not exists (
+        select from item_states s
+        where s.pool_id = :pool and s.position >= :reached and s.position < :until
+    )
 ),
 granted as (
     insert into grants (pool_id, lo, hi, taken, lease_id)

@@ -21,7 +21,7 @@ from infra.submission import Receipt, Verdict
 from infra.topology import JOBS, queue_of
 from schemas.commands import Command
 from schemas.registry import KINDS, Consumer
-from schemas.wire import NORMAL_PRIORITY, PackedJob, decode_packed, decode_params, is_packed
+from schemas.wire import NORMAL_PRIORITY, PackedJob, decode_packed, decode_params, is_packed, queued_at
 from tests.broker import Broker, reached
 from tests.makers import new_command, new_file
 from tests.system import until
@@ -116,14 +116,16 @@ def test_concurrent_commands_share_transactions_and_are_published(
 def test_a_quiet_outbox_publishes_what_it_committed(settings: Settings, database: Engine, broker: Broker) -> None:
     [command] = commands(database, 1, priority=3)
 
-    async def run() -> None:
+    async def run() -> Receipt:
         async with outbox(settings, database) as box:
-            await box.submit(command)
+            receipt = await box.submit(command)
             await reached(lambda: count(database, "published_at is not null") == 1, "the job is marked")
+            return receipt
 
-    asyncio.run(run())
+    receipt = asyncio.run(run())
     _, properties, _ = broker.take(QUEUE)  # type: ignore[misc]
     assert (properties.message_id, properties.type, properties.priority) == (str(command.id), "analyze.sleep", 7)
+    assert queued_at(properties.headers) == receipt.queued_at is not None
 
 
 @pytest.mark.row("X-04", "S1-07")

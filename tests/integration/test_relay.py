@@ -18,6 +18,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from infra.steps import Checkpoint
 from infra.topology import EVENTS, JOBS, UNROUTABLE, queue_of
+from schemas import wire
 from schemas.registry import Consumer
 from tests.broker import Broker
 from tests.makers import UNPUBLISHED, new_command, new_file, stored
@@ -81,7 +82,21 @@ def test_jobs_that_nobody_published_are_published_once(relay: System, database: 
     ids = submit(database, 300)
     until(lambda: broker.depth(QUEUE) == 300, "every job has its message")
     until(lambda: count(database, "select count(*) from jobs where published_at is null") == 0, "every job is marked")
-    assert {properties.message_id for _, properties, _ in broker.take_all(QUEUE)} == {str(i) for i in ids}
+    sent = {properties.message_id: wire.queued_at(properties.headers) for _, properties, _ in broker.take_all(QUEUE)}
+    with database.begin() as connection:
+        rows = connection.execute(text("select id, queued_at from jobs")).all()
+    assert sent == {str(row.id): row.queued_at for row in rows if row.id in ids}
+    assert len(sent) == 300
+
+
+@pytest.mark.row("X-04")
+def test_a_debt_is_paid_by_a_job_that_is_published_again(relay: System, database: Engine, broker: Broker) -> None:
+    submit(database)
+    until(lambda: broker.depth(QUEUE) == 1, "the job has its message")
+    with database.begin() as connection:
+        connection.execute(text("insert into message_debts (consumer, messages) values ('analyzer', 1)"))
+    until(lambda: broker.depth(QUEUE) == 2, "a second one makes up for the debt")
+    assert count(database, "select sum(messages) from message_debts") == 0
 
 
 @pytest.mark.row("X-04", "S1-07")

@@ -26,6 +26,16 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_wake_up_says_which_queueing_it_is_for_to_the_microsecond(moment: datetime) -> None:
+    assert wire.queued_at(wire.job_message(JOB, "split.video", {}, queued_at=moment).headers) == moment
+
+
+@pytest.mark.parametrize("told", [None, "soon", 1.5, b"\xff", 2**63, -(2**63), [1], {}])
+def test_a_queueing_that_is_none_says_nothing(told: Any) -> None:
+    assert wire.queued_at({wire.QUEUED_AT: told}) is None
+
+
 def test_a_job_message_is_its_parameters_and_everything_else_a_property() -> None:
     message = wire.job_message(JOB, "split.video", {"rate": "5"}, priority=4, traceparent=TRACE)
     assert orjson.loads(message.body) == {"rate": "5"}
