@@ -22,7 +22,7 @@ from schemas.detection import AnnotateOnnx, AnnotateTask, ImportAnnotations
 from schemas.echo import Echo
 from schemas.exports import ExportLabels, TrainClassifier, export_key, export_of_text
 from schemas.fields import Strict
-from schemas.splitting import SplitVideo
+from schemas.splitting import SplitVideo, since_version_1
 from schemas.uploads import SplitImages
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -123,6 +123,8 @@ KINDS: dict[str, Kind] = {
             consumer=Consumer.SPLITTER,
             summary="Cut a video into task videos, frames and a manifest.",
             inputs=("file",),
+            version=2,
+            upgrades=(since_version_1,),
         ),
         Kind(
             name="analyze.sleep",

@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from os import sched_getaffinity
 from threading import Lock
 
 from av import FFmpegError, VideoFrame
@@ -18,6 +19,9 @@ from av.video.stream import VideoStream
 from consumers.media.reel import open_reel, packets
 from consumers.splitter.plan import Plan, Task
 from consumers.splitter.probe import Source
+
+# Skipped frames take their turn in a thread like any other, so one thread per core leaves cores idle.
+THREADS_PER_CORE, MOST_THREADS = 3, 12
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,9 @@ def _quick(source: Source, plan: Plan, todo: Sequence[int]) -> Iterator[Sample]:
 def _wanted_frames(source: Source, wanted: Sequence[int]) -> Iterator[VideoFrame | None]:
     """Frames in display order with none of the wanted ones skipped; None where the decoder complained."""
     with open_reel(source.path) as (container, stream):
-        stream.thread_type = ThreadType.AUTO
         decoder = stream.codec_context
+        decoder.thread_type = ThreadType.AUTO
+        decoder.thread_count = min(THREADS_PER_CORE * len(sched_getaffinity(0)), MOST_THREADS)
         for packet in packets(container, stream, _starting_packet(source, wanted[0])):
             decoder.skip_frame = "DEFAULT" if _contains(wanted, packet.pts) else "NONREF"
             try:

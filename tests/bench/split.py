@@ -4,6 +4,7 @@
 
 Clips (ten seconds of footage, over and over) are made once and kept in FOLDER. Both make H.264 task videos of 100
 frames (same preset, crf, keyframe distance, no B-frames) and a JPEG of each frame; ffmpeg at `-q:v 2`, its usual best.
+First with the preset and crf that a job has unless it says otherwise, then with a slower preset.
 Rounds are interleaved; a ratio is the median of ffmpeg's rounds over the median of ours: above 1, we need less. The
 lowest and the highest ratio of a single round follow in brackets: how far one run can be trusted. Our process is warm,
 as the consumer's child is: what importing the libraries costs, once per child, is printed apart.
@@ -21,16 +22,32 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from consumers.artifacts import Artifact
 from consumers.splitter.handler import handle
+from schemas.splitting import SplitVideo
 from tests.clips.footage import footage, over_and_over
 from tests.clips.memory_workspace import MemoryWorkspace
 from tests.clips.splitting import job_of, params
 
 RATE, FRAMES_PER_TASK, KEYFRAME_DISTANCE = 5, 100, 10
-PRESET, CRF = "veryfast", 23
+
+
+class Coding(NamedTuple):
+    """x264's preset and crf."""
+
+    preset: str
+    crf: int
+
+    def __str__(self) -> str:
+        return f"{self.preset}, crf {self.crf}"
+
+
+USUAL = Coding(*(SplitVideo.model_fields[name].default for name in Coding._fields))
+SLOWER = Coding("veryfast", 23)
 TURN_SECONDS = 10
 KINDS = {"with B-frames": 3, "without B-frames": 0}
 
@@ -45,7 +62,7 @@ class Cost:
     started: float = 0
 
 
-Run = Callable[[Path, Path], Cost]
+Run = Callable[[Path, Path, Coding], Cost]
 
 
 class FolderWorkspace(MemoryWorkspace):
@@ -67,29 +84,31 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def once(clip: Path, out: Path) -> Cost:
+def once(clip: Path, out: Path, coding: Coding) -> Cost:
     """One split in this process."""
     attempt = job_of(clip).attempt(out)
     workspace = FolderWorkspace(attempt.job, attempt.token, attempt.scratch)
-    terms = {"rate": RATE, "frames_per_task": FRAMES_PER_TASK, "preset": PRESET, "crf": CRF}
+    terms = {"rate": RATE, "frames_per_task": FRAMES_PER_TASK, "preset": coding.preset, "crf": coding.crf}
     started, begin = cpu_seconds(), time.perf_counter()
     handle(params(images=True, thumbnails=False, **terms), workspace)
     wall, cpu = time.perf_counter() - begin, cpu_seconds() - started
     return Cost(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, started)
 
 
-def ours(clip: Path, out: Path, cores: Sequence[int] = ()) -> Cost:
+def ours(clip: Path, out: Path, coding: Coding, cores: Sequence[int] = ()) -> Cost:
     """One split in a process of its own, on `cores` where some are named."""
     command = [sys.executable, "-m", "tests.bench.split", str(out), "--once", str(clip)]
+    command += ["--coding", coding.preset, str(coding.crf)]
     command += ["--cores", ",".join(map(str, cores))] if cores else []
     return Cost(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
-def ffmpeg(clip: Path, out: Path) -> Cost:
+def ffmpeg(clip: Path, out: Path, coding: Coding) -> Cost:
     """The same things from one pass of the command line."""
     (out / "tasks").mkdir()
     (out / "frames").mkdir()
-    video = f"-c:v libx264 -preset {PRESET} -crf {CRF} -g {KEYFRAME_DISTANCE} -bf 0 -pix_fmt yuv420p -f segment"
+    quality = f"-preset {coding.preset} -crf {coding.crf} -g {KEYFRAME_DISTANCE} -bf 0"
+    video = f"-c:v libx264 {quality} -pix_fmt yuv420p -f segment"
     cutting = f"-segment_time {FRAMES_PER_TASK // RATE} -reset_timestamps 1 -segment_format mp4"
     command = [
         *("ffmpeg", "-nostdin", "-v", "error", "-i", str(clip)),
@@ -115,24 +134,24 @@ def clip_of(folder: Path, b_frames: int, seconds: int) -> Path:
     return path if path.exists() else over_and_over(turn, path, seconds // TURN_SECONDS)
 
 
-def measured(run: Run, clip: Path, seconds: int) -> Cost:
+def measured(run: Run, clip: Path, coding: Coding, seconds: int) -> Cost:
     """One run into an empty folder, which is removed again, with a look at what came out."""
     out = clip.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    cost = run(clip, out)
+    cost = run(clip, out, coding)
     made = [sum(1 for _ in (out / name).iterdir()) for name in ("frames", "tasks")]
     assert made == [seconds * RATE, -(-seconds * RATE // FRAMES_PER_TASK)], f"{run.__name__} made {made}"
     shutil.rmtree(out)
     return cost
 
 
-def compare(clip: Path, seconds: int, rounds: int) -> str:
+def compare(clip: Path, coding: Coding, seconds: int, rounds: int) -> str:
     """One line: medians, their ratios and those of the single rounds, peak memory."""
     costs: dict[Run, list[Cost]] = {ours: [], ffmpeg: []}
     for turn in range(rounds):
         for run in (ours, ffmpeg) if turn % 2 == 0 else (ffmpeg, ours):
-            costs[run].append(measured(run, clip, seconds))
+            costs[run].append(measured(run, clip, coding, seconds))
     columns = []
     for field in ("wall", "cpu"):
         theirs, us = (statistics.median(getattr(cost, field) for cost in costs[run]) for run in (ffmpeg, ours))
@@ -170,7 +189,7 @@ def scaling(folder: Path, seconds: int, rounds: int) -> str:
 
 def pinned(clip: Path, cores: Sequence[int]) -> Cost:
     """One split in a process of its own, on these cores only."""
-    return ours(clip, _empty(clip), cores)
+    return ours(clip, _empty(clip), SLOWER, cores)
 
 
 def _caveat(halves: Sequence[Sequence[int]]) -> str:
@@ -204,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--coding", nargs=2, default=USUAL, help=argparse.SUPPRESS)
     parser.add_argument("--cores", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.seconds % TURN_SECONDS:
@@ -211,16 +231,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.cores:
         os.sched_setaffinity(0, map(int, asked.cores.split(",")))
     if asked.once:
-        print(json.dumps(asdict(once(asked.once, asked.folder))))
+        print(json.dumps(asdict(once(asked.once, asked.folder, Coding(asked.coding[0], int(asked.coding[1]))))))
         return
     asked.folder.mkdir(parents=True, exist_ok=True)
     print(f"1080p30, {asked.seconds} s, ffmpeg / ours, median of {asked.rounds} rounds, load {os.getloadavg()[0]:.1f}")
-    for name, b_frames in KINDS.items():
+    for coding, (name, b_frames) in product((USUAL, SLOWER), KINDS.items()):
         clip = clip_of(asked.folder, b_frames, asked.seconds)
-        print(f"{name:16}   {compare(clip, asked.seconds, asked.rounds)}", flush=True)
+        print(f"{coding}, {name:16}   {compare(clip, coding, asked.seconds, asked.rounds)}", flush=True)
     print(scaling(asked.folder, asked.seconds, asked.rounds), flush=True)
     lengths = (asked.seconds, 3 * asked.seconds)
-    peaks = [measured(ours, clip_of(asked.folder, 3, seconds), seconds).megabytes for seconds in lengths]
+    peaks = [measured(ours, clip_of(asked.folder, 3, seconds), SLOWER, seconds).megabytes for seconds in lengths]
     print(f"peak memory: {peaks[0]:.0f} MB for {lengths[0]} s, {peaks[1]:.0f} MB for {lengths[1]} s")
 
 
