@@ -5,10 +5,11 @@ functions that go over all of them at once; anything odd, and all that is read w
 """
 
 import csv
+from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice, repeat
-from operator import attrgetter
+from itertools import islice
 
+from consumers.keeper.flat import columns_of
 from consumers.keeper.made import LONGEST_KEY, LONGEST_PARTITION, Bad, Made, Plain, Row, item, key_of
 from consumers.outcome import Rejected
 from schemas.catalogue import Format, ImportItems
@@ -16,31 +17,53 @@ from schemas.catalogue import Format, ImportItems
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
 AUDIOSET_SUFFIX = "_segments"
-BATCH = 500
+BATCH = 2000
 
 
 def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
     """A header, then rows of the same length. In AudioSet's dialect the header is the last comment at the top."""
-    header, before = _header(lines, form)
+    header, number = _header(lines, form)
     columns = Columns(header, name, form, wanted)
-    reader = csv.reader(lines, delimiter="\t" if form is Format.TSV else ",", skipinitialspace=True)
-    numbered = zip(reader, map(attrgetter("line_num"), repeat(reader)), strict=False)
-    ended = 0
-    while True:
-        some: list[tuple[list[str], int]] = []
-        broken = None
-        try:
-            some.extend(islice(numbered, BATCH))
-        except csv.Error as error:  # those before it are there
-            broken = str(error)
-        if some:
-            yield columns.made(some, before, ended)
-            ended = some[-1][1]
-        if broken is not None:
-            yield [Bad(before + ended + 1, f"not_csv: {broken}")]
-            ended = reader.line_num
-        elif not some:
-            return
+    slowly = OneByOne(lines, columns)
+    while some := list(islice(lines, BATCH)):
+        made: Made | None = columns.plain(some, number + 1)
+        if made is None:
+            made, read = slowly.made(some, number + 1)
+        else:
+            read = len(some)
+        number += read
+        yield made
+
+
+class OneByOne:
+    """Lines through a reader of CSV, which goes on behind them when the last field does."""
+
+    def __init__(self, lines: Iterator[str], columns: "Columns") -> None:
+        self._columns = columns
+        self._held: deque[str] = deque()
+        self._reader = csv.reader(self._each(lines), delimiter=columns.delimiter, skipinitialspace=True)
+
+    def _each(self, lines: Iterator[str]) -> Iterator[str]:
+        while True:
+            line = self._held.popleft() if self._held else next(lines, None)
+            if line is None:
+                return
+            yield line
+
+    def made(self, some: Sequence[str], number: int) -> tuple[list[Row | Bad], int]:
+        """What these lines make, of which the first has this number, and how many were read."""
+        self._held.extend(some)
+        before = begun = self._reader.line_num
+        made: list[Row | Bad] = []
+        while self._held:
+            try:
+                one = self._columns.one(number + begun - before, next(self._reader))
+            except csv.Error as error:
+                one = Bad(number + begun - before, f"not_csv: {error}")
+            if one is not None:
+                made.append(one)
+            begun = self._reader.line_num
+        return made, begun - before
 
 
 def _header(lines: Iterator[str], form: Format) -> tuple[list[str], int]:
@@ -50,9 +73,9 @@ def _header(lines: Iterator[str], form: Format) -> tuple[list[str], int]:
         text, number = next(lines, ""), number + 1
         if not text or not text.startswith("#"):
             raise Rejected("no_header", "The file has no line that names its columns.")
-    delimiter = "\t" if form is Format.TSV else ","
+    line = text.lstrip("# ").rstrip("\r\n")
     try:
-        names = next(csv.reader([text.lstrip("# ").rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True), [])
+        names = next(csv.reader([line], delimiter=_delimiter(form), skipinitialspace=True), [])
     except csv.Error as error:  # such as a name as long as the file
         raise Rejected("no_header", f"The line that names the columns cannot be read: {error}.") from None
     return [name.strip() for name in names], number
@@ -71,51 +94,38 @@ class Columns:
         self._kept = [n for n, column in enumerate(names) if column and n not in apart]
         self._labels = [names[n] for n in self._kept]
         self._comments = form is Format.AUDIOSET
+        self.delimiter = _delimiter(form)
         self._width = len(header)
         self._ends = self._plain_ends()
 
-    def made(self, some: Sequence[tuple[list[str], int]], before: int, ended: int) -> Made:
-        """What these lines make; the last line before them was number `ended`, of those after the header."""
-        lines, numbers = zip(*some, strict=True)
-        if set(map(len, lines)) == {self._width} and numbers[-1] - ended == len(lines):
-            plain = self._plainly(lines, range(before + ended + 1, before + numbers[-1] + 1))
-            if plain is not None:
-                return plain
-        made: list[Row | Bad] = []
-        for fields, last in some:
-            if fields and not (self._comments and fields[0].startswith("#")):
-                made.append(self._one(before + ended + 1, fields))
-            ended = last
-        return made
-
-    def _one(self, number: int, fields: Sequence[str]) -> Row | Bad:
+    def one(self, number: int, fields: Sequence[str]) -> Row | Bad | None:
+        """What a line makes; nothing of one that is empty or a comment."""
+        if not fields or (self._comments and fields[0].startswith("#")):
+            return None
         if len(fields) != self._width:
             return Bad(number, "wrong_number_of_columns")
         where = self._partition if self._part_place is None else fields[self._part_place].strip()
         key = key_of([fields[place] for place in self._key_places])
         return item(number, key, where, dict(zip(self._labels, [fields[n] for n in self._kept], strict=True)))
 
-    def _plainly(self, lines: Sequence[Sequence[str]], numbers: range) -> Plain | None:
-        """The same as one by one; None if there is anything to look at."""
-        if self._ends is None:
+    def plain(self, lines: Sequence[str], number: int) -> Plain | None:
+        """The same of many lines, the first of which has this number; None if there is anything to look at."""
+        columns = columns_of(lines, self._width, self.delimiter) if self._ends is not None else None
+        if columns is None:
             return None
-        fields = list(chain.from_iterable(lines))
-        if not _is_plain("".join(fields)):
-            return None
-        columns = [fields[place :: self._width] for place in range(self._width)]
         keys = list(map(str.strip, columns[self._key_places[0]]))
         if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not "".join(keys).isascii():
             return None
         if self._comments and "#" in "".join(columns[0]):
             return None
-        parts = [list(map(str, numbers)), keys]
+        parts = [list(map(str, range(number, number + len(lines)))), keys]
         if self._part_place is not None:
             own = list(map(str.strip, columns[self._part_place]))
             if max(map(len, own)) > LONGEST_PARTITION:
                 return None
             parts.append(own)
         parts += [columns[n] for n in self._kept]
-        return Plain(_interleaved(parts, self._ends))
+        return Plain(_interleaved(parts, self._ends or ()))
 
     def _plain_ends(self) -> list[str] | None:
         """What follows each part of an item on its line for the database. None where it is not so simple."""
@@ -126,6 +136,10 @@ class Columns:
         where = self._partition if self._part_place is None else "\0"
         attributes = ",".join(f'"{label}":"\0"' for label in self._labels)
         return f"\0\t\0\t{where}\t{{{attributes}}}\n".split("\0")[1:]
+
+
+def _delimiter(form: Format) -> str:
+    return "\t" if form is Format.TSV else ","
 
 
 def _interleaved(columns: Sequence[list[str]], ends: Sequence[str]) -> str:

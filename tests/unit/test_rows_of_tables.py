@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.keeper import tables
+from consumers.keeper.flat import columns_of
 from consumers.keeper.items import Staging
 from consumers.keeper.rows import rows
 from schemas.catalogue import ImportItems
@@ -59,8 +60,34 @@ def test_by_the_thousand_and_one_by_one(
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(tables, "BATCH", batch)
             together = staged(each, name, key=key)
-            patched.setattr(tables, "_is_plain", lambda *_: False)
+            patched.setattr(tables, "columns_of", lambda *_: None)
             assert staged(each, name, key=key) == together
+
+
+PIECE = st.sampled_from(
+    ["a", "b", ",", ", ", '"', '""', '"a"', '"a,b"', '"a, b"', " ", "#", "\t", "\n", "\n", "\r\n", "\r"]
+)
+ROW = st.sampled_from(['a, 1, "x,y"\n', 'b, 2, "z"\n', "c,3,z\n", "d, 4, z\r\n", 'e,5,"x"\n', "f\t6\tz\n"])
+
+
+@given(
+    pieces=st.lists(PIECE | ROW, max_size=20),
+    head=st.sampled_from(["# ytid, n, labels\n", "id,n,labels\n", "id\tn\tlabels\n", "id\n"]),
+    batch=st.integers(1, 5),
+)
+@settings(max_examples=1000)
+def test_whatever_the_text_is(pieces: list[str], head: str, batch: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tables, "BATCH", batch)
+        together = staged(head + "".join(pieces), "a.csv")
+        patched.setattr(tables, "columns_of", lambda *_: None)
+        assert staged(head + "".join(pieces), "a.csv") == together
+
+
+def test_what_is_as_it_nearly_always_is_goes_all_at_once() -> None:
+    for text in ('a, 1, "x,y"\nb, 2, "z"\n', "a,1,x y\nb,,z", 'a,"1",x\r\nb,"2",z\r\n'):
+        assert columns_of(text.splitlines(keepends=True), 3, ",") is not None, text
+    assert columns_of(["a\t1\n", "b\t,\n"], 2, "\t") == [["a", "b"], ["1", ","]]
 
 
 def test_lines_keep_their_numbers() -> None:
