@@ -3,10 +3,10 @@
 import random
 import time
 
-from infra.broker.connection import TROUBLE
+from infra.broker.connection import TROUBLE, BrokerAway
 
 FIRST_WAIT_SECONDS = 0.1
-LONGEST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 2.0
 
 
 class Patience:
@@ -23,7 +23,7 @@ class Patience:
     def failed(self, error: Exception) -> None:
         """Wait again; longer the next time if the network was to blame, and not one message."""
         self._next_try = time.monotonic() + self._wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        if isinstance(error, TROUBLE):
+        if isinstance(error, (*TROUBLE, BrokerAway)):
             self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
 
     def heard(self) -> None:
