@@ -144,8 +144,11 @@ class AnalysisWorkspace(Workspace, Protocol):
 class Catalogue(Workspace, Protocol):
     """The outside world of work on a collection of items."""
 
-    def import_items(self, collection: str, source: Readable) -> Step | None:
+    def import_items(self, collection: str, source: Readable, name: str) -> Step | None:
         """Make lines of line, key, partition, attributes part of a collection, and remember it as the step `merged`.
+
+        `name` stands for the file and all that decides what its lines make: where the same import was the last to
+        change the collection, the source is not read.
 
         All at once or not at all. None when there is no such collection. Raises Fenced.
         """

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,8 @@ from schemas.items import Ordering
 IMPORT_LOCKS = 0x5EE2
 #: Lines of a report that name repeated or renewed keys; beyond, there is only their number.
 MOST_TOLD = 10_000
+# New items of one partition that are worth a sequence of their own.
+MANY = 10_000
 
 
 class Source(Protocol):
@@ -87,6 +89,8 @@ def merge(connection: Connection, collection: Collection, staged: int) -> Merged
         db.run(connection, "imports.renew", collection=collection.id)
     if inserted:
         _insert(connection, collection, {row["partition"]: row["unknown"] for row in counted if row["unknown"]})
+    if updated or inserted:
+        db.run(connection, "imports.forget", collection=collection.id)
     db.run(connection, "imports.done")
     return Merged(
         inserted=inserted,
@@ -96,6 +100,17 @@ def merge(connection: Connection, collection: Collection, staged: int) -> Merged
         repeated=[(row["line"], row["key"]) for row in repeated],
         renewed=[(row["line"], row["key"]) for row in renewed],
     )
+
+
+def done_before(connection: Connection, collection: Collection, name: str) -> dict[str, Any] | None:
+    """The record of the latest merge that changed anything, if it was this one."""
+    row = db.row(connection, "imports.done_before", collection=collection.id, **{"import": name})
+    return dict(row["record"]) if row is not None else None
+
+
+def remember(connection: Connection, collection: Collection, name: str, record: dict[str, Any]) -> None:
+    """This merge was the latest that changed anything."""
+    db.run(connection, "imports.remember", collection=collection.id, record=db.document(record), **{"import": name})
 
 
 def refresh(connection: Connection) -> None:
@@ -115,6 +130,11 @@ def _insert(connection: Connection, collection: Collection, new: Mapping[str, in
         items=list(new.values()),
     )
     db.run(connection, "imports.new_pools", collection=collection.id)
-    alone = "imports.insert_alone" if len(new) == 1 else "imports.insert_shuffled"
-    db.run(connection, "imports.insert_in_order" if arrival else alone, collection=collection.id)
+    if arrival:
+        db.run(connection, "imports.insert_in_order", collection=collection.id)
+    elif len(new) == 1 and sum(new.values()) >= MANY:
+        db.run(connection, "imports.places")
+        db.run(connection, "imports.insert_alone", collection=collection.id)
+    else:
+        db.run(connection, "imports.insert_shuffled", collection=collection.id)
     db.run(connection, "imports.open", collection=collection.id)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,8 @@ from schemas.catalogue import ImportItems, SetStates
 REPORT = "report.ndjson"
 BATCH = 5000
 PIECE = 1024 * 1024
+#: To be raised whenever the same file would make other items than before.
+READING = 1
 
 
 def import_items(params: ImportItems, workspace: Catalogue) -> Done:
@@ -28,7 +31,7 @@ def import_items(params: ImportItems, workspace: Catalogue) -> Done:
     with report.open("wb") as sink:
         source = Staging(_items(params, workspace), sink)
         if merged is None:
-            merged = _merged(params.collection, source, workspace)
+            merged = _merged(params, source, workspace)
         while source.read(PIECE):
             pass
     if merged is None:
@@ -36,10 +39,10 @@ def import_items(params: ImportItems, workspace: Catalogue) -> Done:
     return _told(merged, source.rejected, report, workspace)
 
 
-def _merged(collection: str, source: "Staging", workspace: Catalogue) -> Step | None:
+def _merged(params: ImportItems, source: "Staging", workspace: Catalogue) -> Step | None:
     """What breaks the reading comes through the database as something else: it is the reading that counts."""
     try:
-        return workspace.import_items(collection, source)
+        return workspace.import_items(params.collection, source, _name(params, workspace))
     except Exception:
         if source.broken is not None:
             raise source.broken from None
@@ -55,6 +58,12 @@ def _told(merged: Step, rejected: int, report: Path, workspace: Catalogue) -> Do
     counts = {name: record[name] for name in ("inserted", "updated", "unchanged", "duplicate")}
     artifact = workspace.store(REPORT, report, "application/x-ndjson")
     return Done({"lines": sum(counts.values()) + rejected, **counts, "rejected": rejected}, (artifact,))
+
+
+def _name(params: ImportItems, workspace: Catalogue) -> str:
+    """Two imports of one name make the same of their lines."""
+    told = orjson.dumps([READING, workspace.name(params.file), params.model_dump(mode="json")])
+    return sha256(told).hexdigest()
 
 
 def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Made]:

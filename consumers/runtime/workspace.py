@@ -172,11 +172,11 @@ class StoredWorkspace:
             raise Fenced from None
         return Step(made.name, made.ordinal, made.record) if made is not None else None
 
-    def import_items(self, collection: str, source: Source) -> Step | None:
+    def import_items(self, collection: str, source: Source, name: str) -> Step | None:
         """Merge a file's items. Not repeated when the database goes away: the source is spent, the attempt fails."""
         try:
             with translated(), self._engine.begin() as connection:
-                step = self._step(catalogue.merge(connection, self._claim, collection, source))
+                step = self._step(catalogue.merge(connection, self._claim, collection, source, name))
             if step is not None and step.record["inserted"]:
                 with translated(), self._engine.begin() as connection:
                     imports.refresh(connection)

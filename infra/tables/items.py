@@ -46,6 +46,9 @@ collections = Table(
     Column("per_worker", Integer),
     # Items that lie in the collection's queue, or in the hands of whoever took them from there.
     Column("push", Integer),
+    # Which import was the last to change its items, and what became of that one's lines.
+    Column("imported", Text),
+    Column("imported_record", JSONB),
     Column("created_by", Text, nullable=False),
     tenant_column(),
     stamped(),
@@ -55,6 +58,7 @@ collections = Table(
     CheckConstraint("retry_seconds >= 0", name="retry_seconds"),
     CheckConstraint("per_worker > 0", name="per_worker"),
     CheckConstraint("push > 0", name="push"),
+    CheckConstraint("(imported is null) = (imported_record is null)", name="imported"),
 )
 
 # What one import brought of one partition. `drained`: its last position has been granted.

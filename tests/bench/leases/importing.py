@@ -23,20 +23,25 @@ def report(site: Site, asked: argparse.Namespace) -> str:
     rows, memory = [], []
     for number in (asked.items // 10, asked.items):
         path = _file(site.house.system.folder / f"unbalanced_train_segments-{number}.csv", number)
+        distinct = number - number // DUPLICATES
         begin = time.perf_counter()
         site.rival.copy(path)
         copied = number / (time.perf_counter() - begin)
         first, again = (_import(site, f"import-{number}", path) for _ in range(2))
         memory.append(_memory(site))
+        with path.open("a") as sink:
+            sink.write('one more, 0.000, 10.000, "/m/09x0r"\n')
+        more = _import(site, f"import-{number}", path)
+        assert (more[1]["inserted"], more[1]["unchanged"]) == (1, distinct), more[1]
         moved = _set_states(site, f"import-{number}", path, number // 2)
-        distinct = number - number // DUPLICATES
         assert first[1]["inserted"] == distinct, first[1]
         assert again[1]["unchanged"] == distinct, again[1]
         rows += [
             [f"psql \\copy, {number:,}", f"{copied:,.0f}", "1", "", ""],
             [f"import, {number:,}", f"{first[0]:,.0f}", verdict(first[0] / copied, COPY_FLOOR), "", memory[-1]],
             [f"states of {number // 2:,} by a file", f"{moved:,.0f}", "", "", ""],
-            [f"again, {number:,}", f"{again[0]:,.0f}", "", verdict(again[0] / first[0], AGAIN_FLOOR), ""],
+            [f"the same file again, {number:,}", f"{again[0]:,.0f}", "", verdict(again[0] / first[0], AGAIN_FLOOR), ""],
+            [f"with one line more, {number:,}", f"{more[0]:,.0f}", "", verdict(more[0] / first[0], AGAIN_FLOOR), ""],
         ]
     return table(["", "rows/s", "to \\copy", "to the first import", "peak MB (keeper + child)"], rows)
 

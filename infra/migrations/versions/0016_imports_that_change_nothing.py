@@ -1,0 +1,22 @@
+"""The latest import that changed a collection: the same file again, with nothing changed since, need not be merged."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("collections", sa.Column("imported", sa.Text()))
+    op.add_column("collections", sa.Column("imported_record", JSONB()))
+    op.create_check_constraint(
+        op.f("collections_imported_check"), "collections", "(imported is null) = (imported_record is null)"
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Migrations go forward only: restore a backup instead.")
