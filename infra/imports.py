@@ -83,7 +83,10 @@ def merge(connection: Connection, collection: Collection, staged: int) -> Merged
         db.run(connection, "imports.keep")
     counted = db.rows(connection, "imports.counted")
     duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
-    repeated = db.rows(connection, "imports.repeated", most=MOST_TOLD) if duplicate else []
+    if not there["known"]:
+        duplicate = staged - inserted
+    told = "imports.repeated" if there["known"] else "imports.left_out"
+    repeated = db.rows(connection, told, most=MOST_TOLD) if duplicate else []
     renewed = db.rows(connection, "imports.renewed", most=MOST_TOLD) if updated else []
     if updated:
         db.run(connection, "imports.renew", collection=collection.id)

@@ -23,16 +23,16 @@ select * from unnest(
 select exists (select from items where collection_id = :collection) as known
 
 -- name: keep
--- Of equal keys the last line counts, the others are `again`. One sort does both: it finds equal keys, and it is the
+-- Of equal keys the last line counts, the others are left out. One sort does both: it finds equal keys, and it is the
 -- random order.
 create temporary table novel on commit drop as
-select *, coalesce(lag(key) over sorted = key, false) as again, false as known
+select distinct on (shuffle, key) *, false as again, false as known
 from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
-window sorted as (order by shuffle, key, line desc)
-order by shuffle, key
+order by shuffle, key, line desc
 
 -- name: keep_unlike
--- The same, without what is known as it stands: the index of keys has the order of the sort.
+-- The same, without what is known as it stands, and with the others as `again`: the index of keys has the order of the
+-- sort.
 create temporary table novel on commit drop as
 select r.*, i.key is not null as known from (
     select *, coalesce(lag(key) over (order by shuffle, key, line desc) = key, false) as again
@@ -50,6 +50,10 @@ from novel group by partition
 -- name: repeated
 -- Lines whose key comes again further down.
 select line, key from novel where again order by line limit :most
+
+-- name: left_out
+-- The same where they have been left out.
+select line, key from staged s where not exists (select from novel n where n.line = s.line) order by line limit :most
 
 -- name: renewed
 -- Lines whose attributes are not those of the item.
@@ -82,16 +86,16 @@ with made as (
 update targets t set pool_id = made.id from made where t.partition = made.partition and t.pool_id is null
 
 -- name: insert_shuffled
-insert into items (pool_id, position, collection_id, key, attributes)
+insert into items (pool_id, position, collection_id, key, shuffle, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.shuffle, n.key) - 1, :collection,
-    n.key, n.attributes
+    n.key, n.shuffle, n.attributes
 from novel n join targets t using (partition)
 where not n.again and not n.known
 
 -- name: insert_alone
 -- All of one partition: it lies in its order already. A sequence counts in a fifth of the time that row_number takes.
-insert into items (pool_id, position, collection_id, key, attributes)
-select (select pool_id from targets), (select size from targets) + nextval('places'), :collection, n.key, n.attributes
+insert into items (pool_id, position, collection_id, key, shuffle, attributes)
+select (select pool_id from targets), (select size from targets) + nextval('places'), :collection, n.key, n.shuffle, n.attributes
 from novel n
 where not n.again and not n.known
 
@@ -99,9 +103,9 @@ where not n.again and not n.known
 create temporary sequence places minvalue 0 start 0 cache 10000
 
 -- name: insert_in_order
-insert into items (pool_id, position, collection_id, key, attributes)
+insert into items (pool_id, position, collection_id, key, shuffle, attributes)
 select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.line) - 1, :collection,
-    n.key, n.attributes
+    n.key, n.shuffle, n.attributes
 from novel n join targets t using (partition)
 where not n.again and not n.known
 

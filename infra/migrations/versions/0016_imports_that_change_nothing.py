@@ -1,4 +1,7 @@
-"""The latest import that changed a collection: the same file again, with nothing changed since, need not be merged."""
+"""The latest import that changed a collection: the same file again, with nothing changed since, need not be merged.
+
+And the random order of items is given, not generated.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +19,9 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("collections_imported_check"), "collections", "(imported is null) = (imported_record is null)"
     )
+    op.execute("alter table items alter column shuffle drop expression")
+    op.alter_column("items", "shuffle", nullable=False)
+    op.create_check_constraint(op.f("items_shuffle_check"), "items", "shuffle = hashtextextended(key, 0)")
 
 
 def downgrade() -> None:
