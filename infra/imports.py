@@ -77,32 +77,41 @@ def merge(connection: Connection, collection: Collection, staged: int) -> Merged
     db.rows(connection, "imports.turn", space=IMPORT_LOCKS, collection=collection.id)
     db.run(connection, "imports.memory")
     [there] = db.rows(connection, "imports.known", collection=collection.id)
-    if there["known"]:
-        db.run(connection, "imports.keep_unlike", collection=collection.id)
-    else:
-        db.run(connection, "imports.keep")
+    merged = (_renewed if there["known"] else _all_new)(connection, collection, staged)
+    if merged.inserted or merged.updated:
+        db.run(connection, "imports.forget", collection=collection.id)
+    db.run(connection, "imports.done")
+    return merged
+
+
+def _all_new(connection: Connection, collection: Collection, staged: int) -> Merged:
+    """Merge what is staged into a collection without items."""
+    db.run(connection, "imports.keep")
+    new = {row["partition"]: row["items"] for row in db.rows(connection, "imports.counted_new")}
+    inserted = sum(new.values())
+    repeated = _told(connection, "imports.left_out") if inserted < staged else []
+    if new:
+        _insert(connection, collection, new)
+    return Merged(inserted, 0, 0, staged - inserted, repeated, [])
+
+
+def _renewed(connection: Connection, collection: Collection, staged: int) -> Merged:
+    """Merge what is staged into a collection that knows some of it."""
+    db.run(connection, "imports.keep_unlike", collection=collection.id)
     counted = db.rows(connection, "imports.counted")
     duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
-    if not there["known"]:
-        duplicate = staged - inserted
-    told = "imports.repeated" if there["known"] else "imports.left_out"
-    repeated = db.rows(connection, told, most=MOST_TOLD) if duplicate else []
-    renewed = db.rows(connection, "imports.renewed", most=MOST_TOLD) if updated else []
+    repeated = _told(connection, "imports.repeated") if duplicate else []
+    renewed = _told(connection, "imports.renewed") if updated else []
     if updated:
         db.run(connection, "imports.renew", collection=collection.id)
     if inserted:
         _insert(connection, collection, {row["partition"]: row["unknown"] for row in counted if row["unknown"]})
-    if updated or inserted:
-        db.run(connection, "imports.forget", collection=collection.id)
-    db.run(connection, "imports.done")
-    return Merged(
-        inserted=inserted,
-        updated=updated,
-        unchanged=staged - duplicate - inserted - updated,
-        duplicate=duplicate,
-        repeated=[(row["line"], row["key"]) for row in repeated],
-        renewed=[(row["line"], row["key"]) for row in renewed],
-    )
+    return Merged(inserted, updated, staged - duplicate - inserted - updated, duplicate, repeated, renewed)
+
+
+def _told(connection: Connection, statement: str) -> list[tuple[int, str]]:
+    """Some of these lines, each with its key, in their order."""
+    return sorted((row["line"], row["key"]) for row in db.rows(connection, statement, most=MOST_TOLD))
 
 
 def done_before(connection: Connection, collection: Collection, name: str) -> dict[str, Any] | None:

@@ -47,13 +47,16 @@ select partition, count(*) filter (where again) as repeated, count(*) filter (wh
     count(*) filter (where not again and not known) as unknown
 from novel group by partition
 
+-- name: counted_new
+select partition, count(*) as items from novel group by partition
+
 -- name: repeated
 -- Lines whose key comes again further down.
 select line, key from novel where again order by line limit :most
 
 -- name: left_out
--- The same where they have been left out.
-select line, key from staged s where not exists (select from novel n where n.line = s.line) order by line limit :most
+-- The same where they have been left out: the first that are found.
+select line, key from staged s where not exists (select from novel n where n.line = s.line) limit :most
 
 -- name: renewed
 -- Lines whose attributes are not those of the item.
