@@ -27,7 +27,7 @@ select exists (select from items where collection_id = :collection) as known
 -- random order.
 create temporary table novel on commit drop as
 select distinct on (shuffle, key) *, false as again, false as known
-from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+from (select *, ctid as place, hashtextextended(key, 0) as shuffle from staged) as hashed
 order by shuffle, key, line desc
 
 -- name: keep_unlike
@@ -55,8 +55,8 @@ select partition, count(*) as items from novel group by partition
 select line, key from novel where again order by line limit :most
 
 -- name: left_out
--- The same where they have been left out: the first that are found.
-select line, key from staged s where not exists (select from novel n where n.line = s.line) limit :most
+-- The same where they have been left out: the first that are found. Of two files, lines have the same numbers.
+select line, key from staged s where not exists (select from novel n where n.place = s.ctid) limit :most
 
 -- name: renewed
 -- Lines whose attributes are not those of the item.

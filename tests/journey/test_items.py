@@ -137,7 +137,17 @@ def test_every_dialect(
     for key in keys:
         shown = running.http.get(f"/v1/collections/{collection}/items/{quote(key, safe='')}")
         assert shown.json()["key"] == key
-    assert imported(running, collection, content, name, **params)["result"]["inserted"] == 0
+    otherwise = params | {"partition": "other"}  # or nothing would be merged
+    assert imported(running, collection, content, name, **otherwise)["result"]["inserted"] == 0
+
+
+@pytest.mark.row("S0-01")
+def test_keys_come_again_in_another_file_of_an_archive(running: System) -> None:
+    content = packed(a_dot_csv=b"id,n\na,1\nb,1\nc,1\n", b_dot_csv=b"id,n\na,2\nd,2\nb,2\n")
+    done = imported(running, "archived", content, "two.zip")
+    assert (done["result"]["inserted"], done["result"]["duplicate"]) == (4, 2)
+    told = [(each["line"], each["key"]) for each in report(running, done) if each["outcome"] == "duplicate"]
+    assert told == [(2, "a"), (3, "b")]
 
 
 @pytest.mark.parametrize(
