@@ -31,7 +31,7 @@ def merge(connection: Connection, held: Claim, collection: str, source: Source, 
     record = imports.done_before(connection, found, name)
     if record is not None:
         there = sum(record[what] for what in ("inserted", "updated", "unchanged"))
-        record |= {"inserted": 0, "updated": 0, "unchanged": there, "updated_lines": []}
+        record |= {"inserted": 0, "updated": 0, "unchanged": there}
         return _remembered(connection, held, Checkpoint(MERGED, 0, record, ()))
     staged = imports.copy(connection, source)
     found = known(connection, collection)  # staging takes its time
@@ -47,7 +47,7 @@ def merge(connection: Connection, held: Claim, collection: str, source: Source, 
         "updated_lines": [list(each) for each in merged.renewed],
     }
     if merged.inserted or merged.updated:
-        imports.remember(connection, found, name, record)
+        imports.remember(connection, found, name, record | {"updated_lines": []})
     return _remembered(connection, held, Checkpoint(MERGED, 0, record, ()))
 
 
