@@ -116,13 +116,13 @@ def _told(connection: Connection, statement: str) -> list[tuple[int, str]]:
 
 def done_before(connection: Connection, collection: Collection, name: str) -> dict[str, Any] | None:
     """The record of the latest merge that changed anything, if it was this one."""
-    row = db.row(connection, "imports.done_before", collection=collection.id, **{"import": name})
+    row = db.row(connection, "imports.done_before", collection=collection.id, name=name)
     return dict(row["record"]) if row is not None else None
 
 
 def remember(connection: Connection, collection: Collection, name: str, record: dict[str, Any]) -> None:
     """This merge was the latest that changed anything."""
-    db.run(connection, "imports.remember", collection=collection.id, record=db.document(record), **{"import": name})
+    db.run(connection, "imports.remember", collection=collection.id, name=name, record=db.document(record))
 
 
 def refresh(connection: Connection) -> None:

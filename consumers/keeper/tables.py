@@ -17,7 +17,7 @@ from schemas.catalogue import Format, ImportItems
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
 AUDIOSET_SUFFIX = "_segments"
-BATCH = 2000
+BATCH = 500
 
 
 def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
@@ -110,8 +110,7 @@ class Columns:
 
     def plain(self, lines: Sequence[str], number: int) -> Plain | None:
         """The same of many lines, the first of which has this number; None if there is anything to look at."""
-        columns = columns_of(lines, self._width, self.delimiter) if self._ends is not None else None
-        if columns is None:
+        if self._ends is None or (columns := columns_of(lines, self._width, self.delimiter)) is None:
             return None
         keys = list(map(str.strip, columns[self._key_places[0]]))
         if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not "".join(keys).isascii():
@@ -125,7 +124,7 @@ class Columns:
                 return None
             parts.append(own)
         parts += [columns[n] for n in self._kept]
-        return Plain(_interleaved(parts, self._ends or ()))
+        return Plain(_interleaved(parts, self._ends))
 
     def _plain_ends(self) -> list[str] | None:
         """What follows each part of an item on its line for the database. None where it is not so simple."""

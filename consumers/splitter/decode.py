@@ -5,11 +5,11 @@ planned frame does not arrive, or the scan saw damage, the careful way takes ove
 start of the file in one thread, so that an undisturbed run and a resumed one agree on every pixel.
 """
 
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from os import sched_getaffinity
 from threading import Lock
 
 from av import FFmpegError, VideoFrame
@@ -94,7 +94,7 @@ def _wanted_frames(source: Source, wanted: Sequence[int]) -> Iterator[VideoFrame
     with open_reel(source.path) as (container, stream):
         decoder = stream.codec_context
         decoder.thread_type = ThreadType.AUTO
-        decoder.thread_count = min(THREADS_PER_CORE * len(sched_getaffinity(0)), MOST_THREADS)
+        decoder.thread_count = min(THREADS_PER_CORE * _cores(), MOST_THREADS)
         for packet in packets(container, stream, _starting_packet(source, wanted[0])):
             decoder.skip_frame = "DEFAULT" if _contains(wanted, packet.pts) else "NONREF"
             try:
@@ -102,6 +102,11 @@ def _wanted_frames(source: Source, wanted: Sequence[int]) -> Iterator[VideoFrame
             except FFmpegError:
                 yield None
         yield from _rest(stream)
+
+
+def _cores() -> int:
+    """How many this process may use; where the system does not say, all that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _contains(ascending: Sequence[int], value: int | None) -> bool:
