@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumers.keeper import tables
@@ -67,7 +67,9 @@ def test_by_the_thousand_and_one_by_one(
 PIECE = st.sampled_from(
     ["a", "b", ",", ", ", '"', '""', '"a"', '"a,b"', '"a, b"', " ", "#", "\t", "\n", "\n", "\r\n", "\r"]
 )
-ROW = st.sampled_from(['a, 1, "x,y"\n', 'b, 2, "z"\n', "c,3,z\n", "d, 4, z\r\n", 'e,5,"x"\n', "f\t6\tz\n"])
+ROW = st.sampled_from(
+    ['a, 1, "x,y"\n', 'b, 2, "z"\n', "c,3,z\n", "d, 4, z\r\n", 'e,5,"x"\n', "f\t6\tz\n", "g,7\n", "h,8,z,z\n"]
+)
 
 
 @given(
@@ -75,6 +77,8 @@ ROW = st.sampled_from(['a, 1, "x,y"\n', 'b, 2, "z"\n', "c,3,z\n", "d, 4, z\r\n",
     head=st.sampled_from(["# ytid, n, labels\n", "id,n,labels\n", "id\tn\tlabels\n", "id\n"]),
     batch=st.integers(1, 5),
 )
+@example(pieces=["a,1,2,3\n", "b,1\n"], head="id,n,labels\n", batch=2)  # a field too many and one too few
+@example(pieces=['a,1,"\n', 'b,2,x"x"\n'], head="id,n,labels\n", batch=2)  # as many quotes as there would be
 @settings(max_examples=1000)
 def test_whatever_the_text_is(pieces: list[str], head: str, batch: int) -> None:
     with pytest.MonkeyPatch.context() as patched:

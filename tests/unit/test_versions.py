@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas import versions
 from schemas.fields import Strict
-from schemas.registry import Consumer, Kind
+from schemas.registry import KINDS, Consumer, Kind
 from schemas.versions import UnknownVersion
 
 
@@ -68,3 +68,17 @@ def test_what_is_newer_or_was_never_valid_is_refused() -> None:
 def test_a_kind_has_a_way_from_each_of_its_versions() -> None:
     with pytest.raises(AssertionError, match="upgrade"):
         Kind("test.kind", Newest, Consumer.ANALYZER, "A kind that forgets.", version=2)
+
+
+@pytest.mark.row("X-08")
+def test_a_split_of_version_1_keeps_the_settings_that_it_did_not_name() -> None:
+    kind = KINDS["split.video"]
+    for given, meant in (
+        ({}, ("veryfast", 23)),
+        ({"crf": 30}, ("veryfast", 30)),
+        ({"preset": "medium"}, ("medium", 23)),
+    ):
+        params = kind.params.model_validate(versions.upgraded(kind, 1, {"file": "7b4758d4", "rate": 5} | given))
+        assert (params.model_dump()["preset"], params.model_dump()["crf"]) == meant
+    newest = kind.params.model_validate(versions.upgraded(kind, 2, {"file": "7b4758d4", "rate": 5})).model_dump()
+    assert (newest["preset"], newest["crf"]) == ("ultrafast", 25)
