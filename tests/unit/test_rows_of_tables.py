@@ -78,7 +78,7 @@ ROW = st.sampled_from(
     batch=st.integers(1, 5),
 )
 @example(pieces=["a,1,2,3\n", "b,1\n"], head="id,n,labels\n", batch=2)  # a field too many and one too few
-@example(pieces=['a,1,"\n', 'b,2,x"x"\n'], head="id,n,labels\n", batch=2)  # as many quotes as there would be
+@example(pieces=['a,1,"\n', 'b,2,"x"x"\n'], head="id,n,labels\n", batch=2)  # as many quotes as there would be
 @settings(max_examples=1000)
 def test_whatever_the_text_is(pieces: list[str], head: str, batch: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
