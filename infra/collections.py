@@ -89,7 +89,9 @@ def page(
     collection = get(connection, name)["id"]
     pools = [row["id"] for row in db.rows(connection, "items.pools_of", collection=collection, partition=partition)]
     pool, position = after
-    return db.rows(connection, "items.page", pools=pools, pool=pool, position=position, limit=limit)
+    return db.rows(
+        connection, "items.page", collection=collection, pools=pools, pool=pool, position=position, limit=limit
+    )
 
 
 def page_ended_badly(

@@ -14,7 +14,9 @@ from schemas.items import Ordering
 IMPORT_LOCKS = 0x5EE2
 #: Lines of a report that name repeated or renewed keys; beyond, there is only their number.
 MOST_TOLD = 10_000
-# New items of one partition that are worth a sequence of their own.
+# Lines that are worth a shard of their own: far more than the gateway takes at once, which could not make one.
+LARGE = 100_000
+# New items after which the planner is told.
 MANY = 10_000
 
 
@@ -77,35 +79,63 @@ def merge(connection: Connection, collection: Collection, staged: int) -> Merged
     db.rows(connection, "imports.turn", space=IMPORT_LOCKS, collection=collection.id)
     db.run(connection, "imports.memory")
     [there] = db.rows(connection, "imports.known", collection=collection.id)
-    merged = (_renewed if there["known"] else _all_new)(connection, collection, staged)
+    if there["items"]:
+        merged = _renewed(connection, collection, there["shard"], staged)
+    elif (partition := _alone(connection, collection, staged)) is not None:
+        merged = _large(connection, collection, partition, staged)
+    else:
+        merged = _all_new(connection, collection, there["shard"], staged)
     if merged.inserted or merged.updated:
         db.run(connection, "imports.forget", collection=collection.id)
     db.run(connection, "imports.done")
     return merged
 
 
-def _all_new(connection: Connection, collection: Collection, staged: int) -> Merged:
+def _alone(connection: Connection, collection: Collection, staged: int) -> str | None:
+    """The partition of what is staged, if it is to have a shard of its own."""
+    if staged < LARGE or collection.ordering is not Ordering.RANDOM:
+        return None
+    partitions = db.rows(connection, "imports.partitions")
+    return partitions[0]["partition"] if len(partitions) == 1 else None
+
+
+def _large(connection: Connection, collection: Collection, partition: str, staged: int) -> Merged:
+    """Make what is staged, all of one partition, a shard of its own. Rows go there as they come out of the sort."""
+    pool = db.rows(connection, "imports.pool", collection=collection.id, partition=partition)[0]["id"]
+    db.run(connection, "imports.places")
+    db.run(connection, "imports.open_shard", collection=collection.id)
+    inserted = db.run(connection, "imports.fill_shard", collection=collection.id, pool=pool)
+    db.run(connection, "imports.close_shard", collection=collection.id)
+    db.run(connection, "imports.open_pool", collection=collection.id, pool=pool, items=inserted)
+    return _without_repeated(connection, inserted, staged)
+
+
+def _all_new(connection: Connection, collection: Collection, shard: int, staged: int) -> Merged:
     """Merge what is staged into a collection without items."""
     db.run(connection, "imports.keep")
     new = {row["partition"]: row["items"] for row in db.rows(connection, "imports.counted_new")}
-    inserted = sum(new.values())
-    repeated = _told(connection, "imports.left_out") if inserted < staged else []
     if new:
-        _insert(connection, collection, new)
+        _insert(connection, collection, shard, new)
+    return _without_repeated(connection, sum(new.values()), staged)
+
+
+def _without_repeated(connection: Connection, inserted: int, staged: int) -> Merged:
+    repeated = _told(connection, "imports.left_out") if inserted < staged else []
     return Merged(inserted, 0, 0, staged - inserted, repeated, [])
 
 
-def _renewed(connection: Connection, collection: Collection, staged: int) -> Merged:
+def _renewed(connection: Connection, collection: Collection, shard: int, staged: int) -> Merged:
     """Merge what is staged into a collection that knows some of it."""
-    db.run(connection, "imports.keep_unlike", collection=collection.id)
+    db.run(connection, "imports.keep_unlike", collection=collection.id, shard=shard)
     counted = db.rows(connection, "imports.counted")
     duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
     repeated = _told(connection, "imports.repeated") if duplicate else []
     renewed = _told(connection, "imports.renewed") if updated else []
     if updated:
-        db.run(connection, "imports.renew", collection=collection.id)
+        db.run(connection, "imports.renew", collection=collection.id, shard=shard)
     if inserted:
-        _insert(connection, collection, {row["partition"]: row["unknown"] for row in counted if row["unknown"]})
+        new = {row["partition"]: row["unknown"] for row in counted if row["unknown"]}
+        _insert(connection, collection, shard, new)
     return Merged(inserted, updated, staged - duplicate - inserted - updated, duplicate, repeated, renewed)
 
 
@@ -125,12 +155,7 @@ def remember(connection: Connection, collection: Collection, name: str, record: 
     db.run(connection, "imports.remember", collection=collection.id, name=name, record=db.document(record))
 
 
-def refresh(connection: Connection) -> None:
-    """Tell the planner what items there are now; unless somebody else does so already."""
-    db.run(connection, "imports.statistics")
-
-
-def _insert(connection: Connection, collection: Collection, new: Mapping[str, int]) -> None:
+def _insert(connection: Connection, collection: Collection, shard: int, new: Mapping[str, int]) -> None:
     """Give what is new its places; `new` says how many of which partition."""
     arrival = collection.ordering is Ordering.ARRIVAL
     db.run(
@@ -142,11 +167,8 @@ def _insert(connection: Connection, collection: Collection, new: Mapping[str, in
         items=list(new.values()),
     )
     db.run(connection, "imports.new_pools", collection=collection.id)
-    if arrival:
-        db.run(connection, "imports.insert_in_order", collection=collection.id)
-    elif len(new) == 1 and sum(new.values()) >= MANY:
-        db.run(connection, "imports.places")
-        db.run(connection, "imports.insert_alone", collection=collection.id)
-    else:
-        db.run(connection, "imports.insert_shuffled", collection=collection.id)
+    insert = "imports.insert_in_order" if arrival else "imports.insert_shuffled"
+    db.run(connection, insert, collection=collection.id, shard=shard)
     db.run(connection, "imports.open", collection=collection.id)
+    if sum(new.values()) >= MANY:
+        db.run(connection, "imports.statistics")

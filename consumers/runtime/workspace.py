@@ -25,7 +25,7 @@ from consumers.runtime import labelled, models, reception
 from consumers.runtime.database import DatabaseAway, translated
 from consumers.runtime.endings import stored_object
 from consumers.snapshot import Snapshot
-from infra import bulk, catalogue, claims, db, imports, stages, steps
+from infra import bulk, catalogue, claims, db, stages, steps
 from infra.claims import Claim
 from infra.imports import Source
 from infra.models.rows import Registered
@@ -177,9 +177,6 @@ class StoredWorkspace:
         try:
             with translated(), self._engine.begin() as connection:
                 step = self._step(catalogue.merge(connection, self._claim, collection, source, name))
-            if step is not None and step.record["inserted"]:
-                with translated(), self._engine.begin() as connection:
-                    imports.refresh(connection)
         except bulk.LostClaim:
             raise Fenced from None
         except DatabaseAway as error:

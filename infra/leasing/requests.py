@@ -71,7 +71,9 @@ def _not_repeated(connection: Connection, collection: Collection, cases: Sequenc
 def _repeat(connection: Connection, collection: Collection, repeated: dict[int, tuple[Want, UUID]]) -> None:
     ids = [lease_id for _, lease_id in repeated.values()]
     leases = {row["id"]: row for row in db.rows(connection, "leases.find", collection=collection.id, ids=ids)}
-    contents = {row["lease_id"]: row for row in db.rows(connection, "leases.contents", ids=ids)}
+    contents = {
+        row["lease_id"]: row for row in db.rows(connection, "leases.contents", collection=collection.id, ids=ids)
+    }
     for want, lease_id in repeated.values():
         want.lease_id, want.expires_at, want.taken = lease_id, leases[lease_id]["expires_at"], 0
         if lease_id in contents:

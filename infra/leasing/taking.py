@@ -154,6 +154,7 @@ def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> int:
     found = db.rows(
         connection,
         "leases.take_next",
+        collection=pool["collection_id"],
         pool=pool["id"],
         reached=reached,
         until=his[-1],
@@ -173,6 +174,7 @@ def _stretches(
     return db.rows(
         connection,
         "leases.take_fresh",
+        collection=pool["collection_id"],
         pool=pool["id"],
         reached=reached,
         until=until,

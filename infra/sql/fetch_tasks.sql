@@ -25,7 +25,7 @@ where l.task_id = any(cast(:ids as bigint[]))
 -- Finished items that asked for these tasks and have no other that may still be filled.
 select distinct l.collection_id, i.key
 from candidates l
-join items i on i.pool_id = l.pool_id and i.position = l.position
+join items i on i.shard in (0, l.collection_id) and i.pool_id = l.pool_id and i.position = l.position
 join item_states s on s.pool_id = l.pool_id and s.position = l.position
 where l.task_id = any(cast(:ids as bigint[])) and s.state = 'completed' and not exists (
     select from candidates o join fetch_tasks t on t.id = o.task_id
@@ -54,7 +54,8 @@ with wanted as (
     join fetch_tasks t on t.host = g.host and t.external_id = g.external_id
     cross join lateral (
         select pool_id, position from items
-        where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+        where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+            and items.key = g.key limit 1
     ) as i
 ),
 linked as (
@@ -132,7 +133,7 @@ from fetch_tasks where id = :id
 select c.name as collection, i.key, coalesce(s.state, 'available') as state, l.found_by, l.found_at
 from candidates l
 join collections c on c.id = l.collection_id
-join items i on i.pool_id = l.pool_id and i.position = l.position
+join items i on i.shard in (0, l.collection_id) and i.pool_id = l.pool_id and i.position = l.position
 left join item_states s on s.pool_id = l.pool_id and s.position = l.position
 where l.task_id = :id order by l.found_at, l.pool_id, l.position limit 1000
 

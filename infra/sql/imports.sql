@@ -20,14 +20,16 @@ select * from unnest(
 )
 
 -- name: known
-select exists (select from items where collection_id = :collection) as known
+-- Whether a collection has items, and the shard that has them.
+select exists (select from items where shard in (0, :collection) and collection_id = :collection) as items,
+    case when to_regclass('items_of_' || :collection) is null then 0 else :collection end as shard
 
 -- name: keep
 -- Of equal keys the last line counts, the others are left out. One sort does both: it finds equal keys, and it is the
 -- random order.
 create temporary table novel on commit drop as
 select distinct on (shuffle, key) *, false as again, false as known
-from (select *, ctid as place, hashtextextended(key, 0) as shuffle from staged) as hashed
+from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
 order by shuffle, key, line desc
 
 -- name: keep_unlike
@@ -38,7 +40,7 @@ select r.*, i.key is not null as known from (
     select *, coalesce(lag(key) over (order by shuffle, key, line desc) = key, false) as again
     from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
 ) as r
-left join items i on i.collection_id = :collection and i.shuffle = r.shuffle and i.key = r.key
+left join items i on i.shard = :shard and i.collection_id = :collection and i.shuffle = r.shuffle and i.key = r.key
 where r.again or i.key is null or cast(i.attributes as text) <> cast(r.attributes as text)
 order by r.shuffle, r.key
 
@@ -55,8 +57,12 @@ select partition, count(*) as items from novel group by partition
 select line, key from novel where again order by line limit :most
 
 -- name: left_out
--- The same where they have been left out: the first that are found. Of two files, lines have the same numbers.
-select line, key from staged s where not exists (select from novel n where n.place = s.ctid) limit :most
+-- The same where they have been left out: the first that are found.
+with several as (select hashtextextended(key, 0) as shuffle from staged group by 1 having count(*) > 1)
+select line, key from (
+    select line, key, row_number() over (partition by key order by line desc) as place
+    from staged where hashtextextended(key, 0) in (select shuffle from several)
+) as them where place > 1 limit :most
 
 -- name: renewed
 -- Lines whose attributes are not those of the item.
@@ -66,7 +72,8 @@ select line, key from novel where not again and known order by line limit :most
 -- What is known keeps its place and its progress; its attributes become what the file says.
 update items i set attributes = n.attributes
 from novel n
-where i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key and not n.again and n.known
+where i.shard = :shard and i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
+    and not n.again and n.known
 
 -- name: pools
 -- Where they go: to pools of their own, or, in the order of arrival, behind those that came before.
@@ -89,29 +96,50 @@ with made as (
 update targets t set pool_id = made.id from made where t.partition = made.partition and t.pool_id is null
 
 -- name: insert_shuffled
-insert into items (pool_id, position, collection_id, key, shuffle, attributes)
-select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.shuffle, n.key) - 1, :collection,
-    n.key, n.shuffle, n.attributes
+insert into items (shard, pool_id, position, collection_id, key, shuffle, attributes)
+select :shard, t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.shuffle, n.key) - 1,
+    :collection, n.key, n.shuffle, n.attributes
 from novel n join targets t using (partition)
 where not n.again and not n.known
-
--- name: insert_alone
--- All of one partition: it lies in its order already. A sequence counts as rows pass; row_number would keep each once more.
-insert into items (pool_id, position, collection_id, key, shuffle, attributes)
-select (select pool_id from targets), (select size from targets) + nextval('places'), :collection,
-    n.key, n.shuffle, n.attributes
-from novel n
-where not n.again and not n.known
-
--- name: places
-create temporary sequence places minvalue 0 start 0 cache 10000
 
 -- name: insert_in_order
-insert into items (pool_id, position, collection_id, key, shuffle, attributes)
-select t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.line) - 1, :collection,
+insert into items (shard, pool_id, position, collection_id, key, shuffle, attributes)
+select :shard, t.pool_id, t.size + row_number() over (partition by t.pool_id order by n.line) - 1, :collection,
     n.key, n.shuffle, n.attributes
 from novel n join targets t using (partition)
 where not n.again and not n.known
+
+-- name: partitions
+select distinct partition from staged limit 2
+
+-- name: pool
+insert into pools (collection_id, partition) values (:collection, :partition) returning id
+
+-- name: places
+-- A sequence counts as rows pass; row_number would keep each once more.
+create temporary sequence places minvalue 0 start 0 cache 10000
+
+-- name: open_shard
+select open_shard(:collection)
+
+-- name: fill_shard
+insert into fresh (shard, pool_id, position, collection_id, key, shuffle, attributes)
+select :collection, :pool, nextval('places'), :collection, key, shuffle, attributes
+from (
+    select distinct on (shuffle, key) key, shuffle, attributes
+    from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+    order by shuffle, key, line desc
+) as novel
+
+-- name: close_shard
+select close_shard(:collection)
+
+-- name: open_pool
+with grown as (
+    update pools set size = :items where id = :pool returning partition
+)
+insert into item_tallies (collection_id, partition, state, items)
+select :collection, partition, 'available', :items from grown
 
 -- name: open
 with grown as (
@@ -123,8 +151,9 @@ select :collection, partition, 'available', items from grown
 
 -- name: memory
 -- And joins of whole files, whatever the transaction has forbidden before.
-set local work_mem = '256MB'; set local jit to off; set local enable_hashjoin to default; set local enable_mergejoin to default;
-set local enable_seqscan to default; set local enable_bitmapscan to default
+set local work_mem = '256MB'; set local maintenance_work_mem = '256MB'; set local jit to off;
+set local enable_hashjoin to default; set local enable_mergejoin to default; set local enable_seqscan to default;
+set local enable_bitmapscan to default
 
 -- name: done_before
 -- Nothing has changed an item since this very import did.
@@ -137,7 +166,8 @@ update collections set imported = :name, imported_record = cast(:record as jsonb
 update collections set imported = null, imported_record = null where id = :collection and imported is not null
 
 -- name: statistics
-analyze (skip_locked) items
+-- Tell the planner what items there are now; unless somebody else does so already.
+analyze (skip_locked) items_shared
 
 -- name: done
 drop table if exists novel, targets; drop sequence if exists places

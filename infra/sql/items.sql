@@ -64,7 +64,8 @@ left join lateral (
     where pool_id = i.pool_id and lo <= i.position order by lo desc limit 1
 ) as r on s.state is null
 left join leases l on l.id = coalesce(s.lease_id, r.lease_id)
-where i.collection_id = :collection and i.shuffle = hashtextextended(cast(:key as text), 0) and i.key = :key
+where i.shard in (0, :collection) and i.collection_id = :collection
+    and i.shuffle = hashtextextended(cast(:key as text), 0) and i.key = :key
 
 -- name: history
 -- What has happened to an item, oldest first: given out with its stretch, then its states, the latest of which it has.
@@ -94,14 +95,16 @@ select i.pool_id, i.position, i.key, p.partition, i.attributes, coalesce(s.state
     s.error_message, s.ready_at, s.moved_at
 from items i join pools p on p.id = i.pool_id
 left join item_states s on s.pool_id = i.pool_id and s.position = i.position
-where i.pool_id = any(cast(:pools as integer[])) and (i.pool_id, i.position) > (:pool, :position)
+where i.shard in (0, :collection) and i.pool_id = any(cast(:pools as integer[]))
+    and (i.pool_id, i.position) > (:pool, :position)
 order by i.pool_id, i.position limit :limit
 
 -- name: page_ended_badly
 select i.pool_id, i.position, i.key, s.partition, i.attributes, s.state, s.attempt, s.error_code, s.error_message,
     s.ready_at, s.moved_at
 from item_states s join items i using (pool_id, position)
-where s.collection_id = :collection and s.state = :state and (s.pool_id, s.position) > (:pool, :position)
+where i.shard in (0, :collection) and s.collection_id = :collection and s.state = :state
+    and (s.pool_id, s.position) > (:pool, :position)
     and (cast(:partition as text) is null or s.partition = :partition)
     and (not :dead or s.ready_at is null)
 order by s.pool_id, s.position limit :limit

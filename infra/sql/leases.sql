@@ -63,11 +63,11 @@ select t.share, count(*) as items, string_agg(
     '{"key":' || to_json(i.key) || ',"partition":' || to_json(t.partition) || ',"attempt":' || t.attempt
     || ',"attributes":' || i.attributes || '}', ',' order by t.place
 ) as told
-from taken t join items i using (pool_id, position)
+from taken t join items i using (pool_id, position) where i.shard in (0, :collection)
 group by t.share
 
 -- name: open_pools
-select p.id, p.partition, p.size, coalesce(
+select p.id, p.collection_id, p.partition, p.size, coalesce(
     (select g.hi from grants g where g.pool_id = p.id order by g.lo desc limit 1), 0
 ) as reached
 from pools p
@@ -88,7 +88,8 @@ with shares as materialized (
         ) as told
         from (
             select key, attributes from items
-            where pool_id = :pool and position >= given.lo and position < given.hi order by position
+            where shard in (0, :collection) and pool_id = :pool and position >= given.lo and position < given.hi
+            order by position
         ) as stretch
     ) as inside
     where not exists (
@@ -109,9 +110,10 @@ select share, hi, items, told from shares where exists (select from granted) ord
 with found as materialized (
     select i.position, i.key, i.attributes, row_number() over (order by i.position) as place
     from items i
-    where i.pool_id = :pool and i.position >= :reached and i.position < :until and not exists (
-        select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
-    )
+    where i.shard in (0, :collection) and i.pool_id = :pool and i.position >= :reached and i.position < :until
+        and not exists (
+            select from item_states s where s.pool_id = i.pool_id and s.position = i.position offset 0
+        )
     order by i.position
     limit :need
 ),
@@ -171,7 +173,7 @@ select lease_id, count(*) as items, string_agg(
     '{"key":' || to_json(key) || ',"partition":' || to_json(partition) || ',"attempt":' || attempt
     || ',"attributes":' || attributes || '}', ',' order by pool_id, position
 ) as told
-from held_items where lease_id = any(cast(:ids as uuid[]))
+from held_items(:collection, cast(:ids as uuid[]))
 group by lease_id
 
 -- name: extend
@@ -194,7 +196,8 @@ select g.place, i.pool_id, i.position, p.partition, coalesce(s.state, case when 
 from unnest(cast(:keys as text[]), cast(:leases as uuid[])) with ordinality as g (key, lease_id, place)
 cross join lateral (
     select pool_id, position from items
-    where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+    where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+        and items.key = g.key limit 1
 ) as i
 join pools p on p.id = i.pool_id
 left join item_states s on s.pool_id = i.pool_id and s.position = i.position
@@ -215,7 +218,8 @@ with found as materialized (
     from unnest(cast(:keys as text[])) with ordinality as g (key, place)
     left join lateral (
         select pool_id, position from items
-        where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+        where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+            and items.key = g.key limit 1
     ) as i on true
     left join pools p on p.id = i.pool_id
     left join item_states s on s.pool_id = i.pool_id and s.position = i.position
@@ -297,7 +301,7 @@ with done as (
     )
     select h.pool_id, h.position, h.collection_id, h.partition, h.state, 'completed', h.attempt, h.lease_id,
         l.worker, h.leased_at, h.nacked_at
-    from leases l join held_items h on h.lease_id = l.id and h.lease_id = any(cast(:ids as uuid[]))
+    from leases l join held_items(:collection, cast(:ids as uuid[])) h on h.lease_id = l.id
     where l.id = any(cast(:ids as uuid[])) and l.ended_at is null
     on conflict (pool_id, position) do update set
         before = excluded.before, state = excluded.state, moved_by = excluded.moved_by, moved_at = now(),
@@ -331,7 +335,8 @@ with back as (
         h.attempt - case when :charged then 0 else 1 end, h.lease_id, coalesce(cast(:mover as text), l.worker), h.leased_at, h.nacked_at,
         case when :charged and h.attempt >= c.max_attempts then null else now() end,
         case when :charged then 'lease_expired' end, case when :charged then 'The lease ran out.' end
-    from leases l join held_items h on h.lease_id = l.id and h.lease_id = any(cast(:ids as uuid[])) join collections c on c.id = l.collection_id
+    from leases l join held_items(:collection, cast(:ids as uuid[])) h on h.lease_id = l.id
+    join collections c on c.id = l.collection_id
     where l.id = any(cast(:ids as uuid[])) and l.ended_at is null
     on conflict (pool_id, position) do update set
         before = excluded.before, state = excluded.state, attempt = excluded.attempt, moved_by = excluded.moved_by,

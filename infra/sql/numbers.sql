@@ -5,7 +5,8 @@ select i.pool_id, i.position, :collection
 from unnest(cast(:keys as text[])) with ordinality as g (key, place)
 cross join lateral (
     select pool_id, position from items
-    where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+    where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+        and items.key = g.key limit 1
 ) as i
 where not exists (select from item_numbers n where n.pool_id = i.pool_id and n.position = i.position)
 order by g.place
@@ -16,10 +17,11 @@ select g.key, n.number
 from unnest(cast(:keys as text[])) as g (key)
 cross join lateral (
     select pool_id, position from items
-    where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key limit 1
+    where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+        and items.key = g.key limit 1
 ) as i
 join item_numbers n on n.pool_id = i.pool_id and n.position = i.position
 
 -- name: keys
-select n.number, i.key from item_numbers n join items i on i.pool_id = n.pool_id and i.position = n.position
-where n.collection_id = :collection and n.number = any(cast(:numbers as bigint[]))
+select n.number, i.key from item_numbers n join items i using (pool_id, position)
+where i.shard in (0, :collection) and n.collection_id = :collection and n.number = any(cast(:numbers as bigint[]))

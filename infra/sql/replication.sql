@@ -151,5 +151,6 @@ select peer, seq, updated_at from replica_marks order by peer
 select g.key from unnest(cast(:keys as text[])) as g (key)
 where exists (
     select from items
-    where collection_id = :collection and shuffle = hashtextextended(g.key, 0) and items.key = g.key
+    where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+        and items.key = g.key
 )

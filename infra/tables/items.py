@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -75,22 +76,36 @@ pools = Table(
     Index("pools_open", "collection_id", "partition", postgresql_where=text("not drained")),
 )
 
+
+def _item_columns() -> list[Column[object]]:
+    return [
+        Column("pool_id", Integer, nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("collection_id", Integer, nullable=False),
+        Column("key", Text(collation="C"), nullable=False),
+        Column("attributes", JSON, nullable=False),
+        Column("shuffle", BigInteger, nullable=False),
+        Column("shard", Integer, nullable=False, server_default="0"),
+    ]
+
+
+# A collection's items lie in the shard 0, or in one of their own that has its number: `shard in (0, <collection>)` in
+# a query keeps the planner from looking at all others. No index has all shards: a large import builds its own when its
+# rows are there.
+items = Table("items", metadata, *_item_columns(), postgresql_partition_by="list (shard)")
+
 # `shuffle` is the random order, and the first column of the key's index: an import that comes in this order appends to
 # the index instead of writing all over it.
-items = Table(
-    "items",
+items_shared = Table(
+    "items_shared",
     metadata,
-    Column("pool_id", Integer, primary_key=True),
-    Column("position", BigInteger, primary_key=True),
-    Column("collection_id", Integer, nullable=False),
-    Column("key", Text(collation="C"), nullable=False),
-    Column("attributes", JSON, nullable=False),
-    Column("shuffle", BigInteger, nullable=False),
+    *_item_columns(),
+    PrimaryKeyConstraint("pool_id", "position"),
     CheckConstraint("octet_length(key) between 1 and 1024", name="key"),
     CheckConstraint("json_typeof(attributes) = 'object'", name="attributes"),
     # Not a generated column: to compute one costs an import more than to check one.
     CheckConstraint("shuffle = hashtextextended(key, 0)", name="shuffle"),
-    Index("items_by_key", "collection_id", "shuffle", "key", unique=True),
+    Index("items_shared_by_key", "collection_id", "shuffle", "key", unique=True),
 )
 
 # Only ever added to. The end of the last one of a pool is where the next one begins: no row is hot, and a transaction
