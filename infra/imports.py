@@ -95,19 +95,18 @@ def _alone(connection: Connection, collection: Collection, staged: int) -> str |
     """The partition of what is staged, if it is to have a shard of its own."""
     if staged < LARGE or collection.ordering is not Ordering.RANDOM:
         return None
-    partitions = db.rows(connection, "imports.partitions")
-    return partitions[0]["partition"] if len(partitions) == 1 else None
+    row = db.row(connection, "imports.only_partition")
+    return row["partition"] if row is not None else None
 
 
 def _large(connection: Connection, collection: Collection, partition: str, staged: int) -> Merged:
     """Make what is staged, all of one partition, a shard of its own. Rows go there as they come out of the sort."""
-    pool = db.rows(connection, "imports.pool", collection=collection.id, partition=partition)[0]["id"]
+    [pool] = db.rows(connection, "imports.pool", collection=collection.id, partition=partition)
     db.run(connection, "imports.places")
-    db.run(connection, "imports.open_shard", collection=collection.id)
-    inserted = db.run(connection, "imports.fill_shard", collection=collection.id, pool=pool)
-    db.run(connection, "imports.close_shard", collection=collection.id)
-    db.run(connection, "imports.open_pool", collection=collection.id, pool=pool, items=inserted)
-    return _without_repeated(connection, inserted, staged)
+    db.run(connection, "imports.shard")
+    [made] = db.rows(connection, "imports.make_shard", collection=collection.id, pool=pool["id"])
+    db.run(connection, "imports.open_pool", collection=collection.id, pool=pool["id"], items=made["items"])
+    return _without_repeated(connection, made["items"], staged)
 
 
 def _all_new(connection: Connection, collection: Collection, shard: int, staged: int) -> Merged:
@@ -120,8 +119,13 @@ def _all_new(connection: Connection, collection: Collection, shard: int, staged:
 
 
 def _without_repeated(connection: Connection, inserted: int, staged: int) -> Merged:
-    repeated = _told(connection, "imports.left_out") if inserted < staged else []
-    return Merged(inserted, 0, 0, staged - inserted, repeated, [])
+    """What became of it all; lines whose key came again further down have been left out."""
+    left_out = staged - inserted
+    # Twice as many as are told: hashes are even, but not that even.
+    share = min(2 * MOST_TOLD / left_out, 1) if left_out else 0
+    below = min(round((share - 0.5) * 2**64), 2**63 - 1)
+    repeated = _told(connection, "imports.left_out", below=below) if left_out else []
+    return Merged(inserted, 0, 0, left_out, repeated, [])
 
 
 def _renewed(connection: Connection, collection: Collection, shard: int, staged: int) -> Merged:
@@ -139,9 +143,9 @@ def _renewed(connection: Connection, collection: Collection, shard: int, staged:
     return Merged(inserted, updated, staged - duplicate - inserted - updated, duplicate, repeated, renewed)
 
 
-def _told(connection: Connection, statement: str) -> list[tuple[int, str]]:
+def _told(connection: Connection, statement: str, **values: int) -> list[tuple[int, str]]:
     """Some of these lines, each with its key, in their order."""
-    return sorted((row["line"], row["key"]) for row in db.rows(connection, statement, most=MOST_TOLD))
+    return sorted((row["line"], row["key"]) for row in db.rows(connection, statement, most=MOST_TOLD, **values))
 
 
 def done_before(connection: Connection, collection: Collection, name: str) -> dict[str, Any] | None:

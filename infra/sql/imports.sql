@@ -57,11 +57,14 @@ select partition, count(*) as items from novel group by partition
 select line, key from novel where again order by line limit :most
 
 -- name: left_out
--- The same where they have been left out: the first that are found.
-with several as (select hashtextextended(key, 0) as shuffle from staged group by 1 having count(*) > 1)
+-- The same where they have been left out. Of very many, those below a hash.
+with hashed as not materialized (
+    select line, key, hashtextextended(key, 0) as shuffle from staged where hashtextextended(key, 0) <= :below
+),
+several as (select shuffle from hashed group by shuffle having count(*) > 1)
 select line, key from (
     select line, key, row_number() over (partition by key order by line desc) as place
-    from staged where hashtextextended(key, 0) in (select shuffle from several)
+    from hashed where shuffle in (select shuffle from several)
 ) as them where place > 1 limit :most
 
 -- name: renewed
@@ -109,8 +112,10 @@ select :shard, t.pool_id, t.size + row_number() over (partition by t.pool_id ord
 from novel n join targets t using (partition)
 where not n.again and not n.known
 
--- name: partitions
-select distinct partition from staged limit 2
+-- name: only_partition
+-- Nothing if there are several.
+select partition from staged
+where not exists (select from staged where partition <> (select partition from staged limit 1)) limit 1
 
 -- name: pool
 insert into pools (collection_id, partition) values (:collection, :partition) returning id
@@ -119,20 +124,43 @@ insert into pools (collection_id, partition) values (:collection, :partition) re
 -- A sequence counts as rows pass; row_number would keep each once more.
 create temporary sequence places minvalue 0 start 0 cache 10000
 
--- name: open_shard
-select open_shard(:collection)
+-- name: shard
+-- What is staged, as a shard of its own: rows as they come out of the sort, then what all shards have, then the
+-- indexes. The only statements that need the name of a table made.
+create or replace function pg_temp.make_shard(collection integer, pool integer) returns bigint language plpgsql
+set default_statistics_target = 10 as $$
+declare
+    shard text = 'items_of_' || collection;
+    made bigint;
+begin
+    execute format('
+        create table %I as
+        select %s as pool_id, nextval(''places'') as position, %s as collection_id, key, attributes, shuffle, %s as shard
+        from (
+            select distinct on (shuffle, key) key, attributes, shuffle
+            from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
+            order by shuffle, key, line desc
+        ) as novel', shard, pool, collection, collection);
+    get diagnostics made = row_count;
+    execute format('
+        alter table %I alter pool_id set not null, alter position set not null, alter collection_id set not null,
+            alter key set not null, alter attributes set not null, alter shuffle set not null,
+            alter shard set default 0, alter shard set not null,
+            add constraint items_key_check check (octet_length(key) between 1 and 1024),
+            add constraint items_attributes_check check (json_typeof(attributes) = ''object''),
+            add constraint items_shuffle_check check (shuffle = hashtextextended(key, 0)),
+            add constraint items_shard_check check (shard in (0, collection_id)),
+            add constraint items_partition check (shard = %s)', shard, collection);
+    execute format('alter table %I add primary key (pool_id, position)', shard);
+    execute format('create unique index %I on %I (shuffle, key)', shard || '_by_key', shard);
+    execute format('analyze %I', shard);
+    execute format('alter table items attach partition %I for values in (%s)', shard, collection);
+    execute format('alter table %I drop constraint items_partition', shard);
+    return made;
+end $$
 
--- name: fill_shard
-insert into fresh (shard, pool_id, position, collection_id, key, shuffle, attributes)
-select :collection, :pool, nextval('places'), :collection, key, shuffle, attributes
-from (
-    select distinct on (shuffle, key) key, shuffle, attributes
-    from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
-    order by shuffle, key, line desc
-) as novel
-
--- name: close_shard
-select close_shard(:collection)
+-- name: make_shard
+select pg_temp.make_shard(:collection, :pool) as items
 
 -- name: open_pool
 with grown as (

@@ -10,12 +10,13 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-# Shards have the constraints and indexes; a parent's would need the number of the shard in them.
+# Shards have the indexes; a parent's would need the number of the shard in them.
 PARENT = (
     "alter table items rename to items_shared",
     "alter table items_shared rename constraint items_pkey to items_shared_pkey",
     "alter index items_by_key rename to items_shared_by_key",
     "alter table items_shared add column shard integer not null default 0",
+    "alter table items_shared add constraint items_shard_check check (shard in (0, collection_id))",
     "create table items (like items_shared including defaults including constraints) partition by list (shard)",
     "alter table items attach partition items_shared for values in (0)",
 )
@@ -29,26 +30,6 @@ POLICIES = (
 )
 RULE = "exists (select from collections as parent where parent.id = items.collection_id)"
 
-# Within one transaction: `fresh` is the new shard, until it is closed and part of `items`.
-OPEN_SHARD = """
-create function open_shard(collection integer) returns void language plpgsql as $$
-declare shard text := 'items_of_' || collection;
-begin
-    execute format('create table %I (like items including defaults including constraints)', shard);
-    execute format('create temporary view fresh as select * from %I', shard);
-end $$
-"""
-CLOSE_SHARD = """
-create function close_shard(collection integer) returns void language plpgsql as $$
-declare shard text := 'items_of_' || collection;
-begin
-    drop view fresh;
-    execute format('alter table %I add primary key (pool_id, position)', shard);
-    execute format('create unique index %I on %I (collection_id, shuffle, key)', shard || '_by_key', shard);
-    execute format('analyze %I', shard);
-    execute format('alter table items attach partition %I for values in (%s)', shard, collection);
-end $$
-"""
 # Who holds what, as before: stretches of positions without those that something has happened to, and items taken one
 # by one. Not a view any more: the planner has to see whose items they are, or it would look at every shard.
 HELD_ITEMS = """
@@ -92,7 +73,7 @@ def upgrade() -> None:
     op.execute("drop view held_items")
     for statement in (*PARENT, *POLICIES):
         op.execute(statement.format(rule=RULE))
-    for function in (OPEN_SHARD, CLOSE_SHARD, HELD_ITEMS, FORMER_HELD_ITEMS):
+    for function in (HELD_ITEMS, FORMER_HELD_ITEMS):
         op.execute(function)
 
 
