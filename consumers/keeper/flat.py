@@ -3,39 +3,55 @@
 Only where that gives what a reader of CSV gives: whatever could mean something else is refused, and read line by line.
 """
 
-from collections.abc import Sequence
+#: What may stand in a field and needs no backslash, neither in JSON nor for the database; and the ends of lines.
+PLAIN = bytes(each for each in range(0x20, 0x7F) if each != ord("\\")) + b"\n"
 
 
-def columns_of(lines: Sequence[str], width: int, delimiter: str) -> list[list[str]] | None:
+def columns_of(lines: str, width: int, delimiter: str) -> list[list[str]] | None:
     """The columns of `lines`, each a row of `width` fields; None if they are not as simple as that.
 
     Spaces behind a delimiter do not belong to a field; quotes are around all fields of a column or around none, and
     no field has anything in it that would have to be escaped somewhere.
     """
-    text = "".join(lines).replace("\r\n", "\n").removesuffix("\n")
-    if "\\" in text or not text.replace("\n", "").replace(delimiter, "").isprintable():
-        return None
+    text = (lines.replace("\r\n", "\n") if "\r" in lines else lines).removesuffix("\n")
     separator = f"{delimiter} " if f"{delimiter} " in text else delimiter
-    if f"{separator} " in text or text.startswith(" ") or "\n " in text:  # spaces that a reader leaves out
+    if not _is_plain(text, delimiter) or _has_spaces_before(text, separator):
         return None
     fields = text.replace("\n", f"{separator}\n").split(separator)
-    if len(fields) != width * len(lines):
+    rows = text.count("\n") + 1
+    if len(fields) != width * rows:
         return None
     # Each row begins with its end of line, so that a field too many here and one too few there would show.
     first = "".join(fields[::width]).split("\n")
-    if len(first) != len(lines):
+    if len(first) != rows:
         return None
-    columns = [first, *(fields[place::width] for place in range(1, width))]
-    plain = [_bare(column, delimiter) for column in columns]
-    found = [column for column in plain if column is not None]
-    return found if len(found) == width else None
+    return _bare(text, [first, *(fields[place::width] for place in range(1, width))], delimiter)
 
 
-def _bare(column: list[str], delimiter: str) -> list[str] | None:
-    """Its fields without the quotes around them; None when some are elsewhere."""
-    text = "\n".join(column)
-    if '"' not in text:
-        return None if delimiter in text else column
-    begun, ended = text.count('\n"') + text.startswith('"'), text.count('"\n') + text.endswith('"')
-    around = begun == ended == len(column) and text.count('"') == 2 * len(column)
-    return text[1:-1].split('"\n"') if around and min(map(len, column)) > 1 else None
+def _is_plain(text: str, delimiter: str) -> bool:
+    if text.isascii():
+        return not text.encode().translate(None, PLAIN + delimiter.encode())
+    return "\\" not in text and text.replace("\n", "").replace(delimiter, "").isprintable()
+
+
+def _has_spaces_before(text: str, separator: str) -> bool:
+    """Whether a field begins with spaces that a reader leaves out."""
+    return " " in text and (f"{separator} " in text or text.startswith(" ") or "\n " in text)
+
+
+def _bare(text: str, columns: list[list[str]], delimiter: str) -> list[list[str]] | None:
+    """The fields of `text` without the quotes around them; None when some are elsewhere, or a delimiter is."""
+    rows = len(columns[0])
+    quotes, delimiters = 0, rows * (len(columns) - 1)
+    for place, column in enumerate(columns):
+        if not column[0].startswith('"'):
+            continue
+        joined = "\n".join(column)
+        inside = joined[1:-1].split('"\n"')
+        # As many quotes as there are ends of fields, and nothing else between two fields.
+        if not joined.endswith('"') or len(inside) != rows or joined.count('"') != 2 * rows:
+            return None
+        columns[place] = inside
+        quotes += 2 * rows
+        delimiters += joined.count(delimiter)
+    return columns if text.count('"') == quotes and text.count(delimiter) == delimiters else None

@@ -4,6 +4,7 @@ import gzip
 import io
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -15,12 +16,48 @@ ZIP = b"PK\x03\x04"
 MOST_MEMBERS = 100
 MOST_BYTES = 16 * 1024**3
 LONGEST_LINE = 1024 * 1024
-PIECE = 64 * 1024
+#: Some hundred lines: what is made of them stays in the caches, and an odd one slows down no more than these.
+PIECE = 32 * 1024
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
-def texts(path: Path, name: str) -> Iterator[tuple[str, Iterator[str]]]:
-    """Each text in a file: what it is called, and its lines with their ends, as they come.
+class Text:
+    """The lines of a text with their ends: one by one, or as many as are there, as its reader likes."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        """`pieces` are of whole lines."""
+        self._pieces = pieces
+        self._held: deque[str] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.line, "")
+
+    def line(self) -> str:
+        """The next line; empty at the end."""
+        if not self.peek():
+            return ""
+        return self._held.popleft()
+
+    def peek(self) -> str:
+        """The next line, which stays the next one; empty at the end."""
+        if not self._held:
+            self._held.extend(split(next(self._pieces, "")))
+        return self._held[0] if self._held else ""
+
+    def some(self) -> str:
+        """The next lines, not cut up; empty at the end."""
+        held = "".join(self._held)
+        self._held.clear()
+        return held or next(self._pieces, "")
+
+
+def split(piece: str) -> list[str]:
+    """Lines with their ends, whichever these are."""
+    return io.StringIO(piece, newline="").readlines()
+
+
+def texts(path: Path, name: str) -> Iterator[tuple[str, Text]]:
+    """Each text in a file: what it is called, and its lines as they come.
 
     Bytes that are no UTF-8 become surrogates. Raises Rejected for what cannot be unpacked, or is too much.
     """
@@ -28,15 +65,15 @@ def texts(path: Path, name: str) -> Iterator[tuple[str, Iterator[str]]]:
         magic = file.read(4)
     if magic.startswith(GZIP):
         with gzip.open(path) as packed:
-            yield name.removesuffix(".gz"), _lines(cast(IO[bytes], packed))
+            yield name.removesuffix(".gz"), Text(_pieces(cast(IO[bytes], packed)))
     elif magic == ZIP:
         yield from _members(path)
     else:
         with path.open("rb") as plain:
-            yield name, _lines(plain)
+            yield name, Text(_pieces(plain))
 
 
-def _members(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
+def _members(path: Path) -> Iterator[tuple[str, Text]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
@@ -44,7 +81,7 @@ def _members(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
                 raise Rejected("bad_archive", f"The archive has more than {MOST_MEMBERS} files.")
             for info in members:
                 with archive.open(info) as member:
-                    yield info.filename.rpartition("/")[2], _lines(member)
+                    yield info.filename.rpartition("/")[2], Text(_pieces(member))
     except BROKEN as error:
         raise Rejected("bad_archive", f"The archive cannot be unpacked: {type(error).__name__}.") from error
 
@@ -53,24 +90,33 @@ def _wanted(name: str) -> bool:
     return not name.startswith("__MACOSX/") and not name.rpartition("/")[2].startswith(".")
 
 
-def _lines(source: IO[bytes]) -> Iterator[str]:
+def _pieces(source: IO[bytes]) -> Iterator[str]:
+    """Whole lines; of one that is too long, as much as a line may have."""
     bounded = cast(IO[bytes], _Bounded(source))
     text = io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         held = ""
         while piece := text.read(PIECE):
-            some = io.StringIO(held + piece, newline="").readlines()
-            while len(some[0]) > LONGEST_LINE:  # only the first can be: it began in a piece before
-                yield some[0][:LONGEST_LINE]
-                some[0] = some[0][LONGEST_LINE:]
-            held = some.pop()  # its end may be still to come
-            yield from some
+            held += piece
+            while len(held) > LONGEST_LINE and _end_of_lines(held[:LONGEST_LINE]) == 0:
+                yield held[:LONGEST_LINE]
+                held = held[LONGEST_LINE:]
+            end = _end_of_lines(held)
+            if end:
+                yield held[:end]
+                held = held[end:]
         if held:
             yield held
     except BROKEN as error:
         raise Rejected("bad_archive", f"The file cannot be unpacked: {type(error).__name__}.") from error
     finally:
         text.detach()
+
+
+def _end_of_lines(text: str) -> int:
+    """Where its last whole line ends. At its very end a return may be half of an end."""
+    end = text.rfind("\n") + 1
+    return max(end, text.rfind("\r", end, -1) + 1)
 
 
 class _Bounded(io.BufferedIOBase):

@@ -1,24 +1,26 @@
 """From lines to items, whatever their form. A line that makes no item says why."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import orjson
 
+from consumers.keeper.lines import Text
 from consumers.keeper.made import Bad, Made, Row, item, key_of
-from consumers.keeper.tables import BATCH, KEYS, PARTITION, of_table
+from consumers.keeper.tables import KEYS, PARTITION, of_table
 from schemas.catalogue import Format, ImportItems
 
+BATCH = 500
 
-def rows(lines: Iterator[str], name: str, wanted: ImportItems) -> Iterator[Made]:
+
+def rows(text: Text, name: str, wanted: ImportItems) -> Iterator[Made]:
     """The items in a text called `name`, some at a time. Raises Rejected when it has no such columns."""
-    first = next(lines, None)
-    if first is None:
+    if not text.peek():
         return iter(())
-    form = _form(wanted.format, name, first)
+    form = _form(wanted.format, name, text.peek())
     if form is Format.JSONL:
-        return _of_objects(chain([first], lines), wanted)
-    return of_table(chain([first], lines), name, form, wanted)
+        return _of_objects(text, wanted)
+    return of_table(text, name, form, wanted)
 
 
 def _form(given: Format, name: str, first: str) -> Format:
@@ -31,7 +33,7 @@ def _form(given: Format, name: str, first: str) -> Format:
     return Format.TSV if name.endswith((".tsv", ".tab")) or ("\t" in first and "," not in first) else Format.CSV
 
 
-def _of_objects(lines: Iterator[str], wanted: ImportItems) -> Iterator[Made]:
+def _of_objects(lines: Text, wanted: ImportItems) -> Iterator[Made]:
     """A JSON object on each line."""
     numbered = enumerate(lines, 1)
     while some := list(islice(numbered, BATCH)):

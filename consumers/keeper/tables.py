@@ -1,15 +1,15 @@
 """Tables as items: a header, then a line for each.
 
-Lines are read by the thousand. What is as it nearly always is (all of one length, plain ASCII, with a key) is made by
+Lines are read by the hundred. What is as it nearly always is (all of one length, plain ASCII, with a key) is made by
 functions that go over all of them at once; anything odd, and all that is read with it, line by line.
 """
 
 import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from consumers.keeper.flat import columns_of
+from consumers.keeper.lines import Text, split
 from consumers.keeper.made import LONGEST_KEY, LONGEST_PARTITION, Bad, Made, Plain, Row, item, key_of
 from consumers.outcome import Rejected
 from schemas.catalogue import Format, ImportItems
@@ -17,20 +17,19 @@ from schemas.catalogue import Format, ImportItems
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
 AUDIOSET_SUFFIX = "_segments"
-BATCH = 500
 
 
-def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
+def of_table(text: Text, name: str, form: Format, wanted: ImportItems) -> Iterator[Made]:
     """A header, then rows of the same length. In AudioSet's dialect the header is the last comment at the top."""
-    header, number = _header(lines, form)
+    header, number = _header(text, form)
     columns = Columns(header, name, form, wanted)
-    slowly = OneByOne(lines, columns)
-    while some := list(islice(lines, BATCH)):
+    slowly = OneByOne(text, columns)
+    while some := text.some():
         made: Made | None = columns.plain(some, number + 1)
         if made is None:
             made, read = slowly.made(some, number + 1)
         else:
-            read = len(some)
+            read = some.count("\n") + (not some.endswith("\n"))
         number += read
         yield made
 
@@ -38,21 +37,19 @@ def of_table(lines: Iterator[str], name: str, form: Format, wanted: ImportItems)
 class OneByOne:
     """Lines through a reader of CSV, which goes on behind them when the last field does."""
 
-    def __init__(self, lines: Iterator[str], columns: "Columns") -> None:
+    def __init__(self, text: Text, columns: "Columns") -> None:
         self._columns = columns
+        self._text = text
         self._held: deque[str] = deque()
-        self._reader = csv.reader(self._each(lines), delimiter=columns.delimiter, skipinitialspace=True)
+        self._reader = csv.reader(self._each(), delimiter=columns.delimiter, skipinitialspace=True)
 
-    def _each(self, lines: Iterator[str]) -> Iterator[str]:
-        while True:
-            line = self._held.popleft() if self._held else next(lines, None)
-            if line is None:
-                return
+    def _each(self) -> Iterator[str]:
+        while line := self._held.popleft() if self._held else self._text.line():
             yield line
 
-    def made(self, some: Sequence[str], number: int) -> tuple[list[Row | Bad], int]:
+    def made(self, some: str, number: int) -> tuple[list[Row | Bad], int]:
         """What these lines make, of which the first has this number, and how many were read."""
-        self._held.extend(some)
+        self._held.extend(split(some))
         before = begun = self._reader.line_num
         made: list[Row | Bad] = []
         while self._held:
@@ -66,12 +63,12 @@ class OneByOne:
         return made, begun - before
 
 
-def _header(lines: Iterator[str], form: Format) -> tuple[list[str], int]:
+def _header(lines: Text, form: Format) -> tuple[list[str], int]:
     """The names of the columns, and how many lines they and what stands above them take."""
-    text, number = next(lines), 1
+    text, number = lines.line(), 1
     while form is Format.AUDIOSET and "ytid" not in text.lower():
-        text, number = next(lines, ""), number + 1
-        if not text or not text.startswith("#"):
+        text, number = lines.line(), number + 1
+        if not text.startswith("#"):
             raise Rejected("no_header", "The file has no line that names its columns.")
     line = text.lstrip("# ").rstrip("\r\n")
     try:
@@ -108,16 +105,16 @@ class Columns:
         key = key_of([fields[place] for place in self._key_places])
         return item(number, key, where, dict(zip(self._labels, [fields[n] for n in self._kept], strict=True)))
 
-    def plain(self, lines: Sequence[str], number: int) -> Plain | None:
+    def plain(self, lines: str, number: int) -> Plain | None:
         """The same of many lines, the first of which has this number; None if there is anything to look at."""
         if self._ends is None or (columns := columns_of(lines, self._width, self.delimiter)) is None:
             return None
         keys = list(map(str.strip, columns[self._key_places[0]]))
-        if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not "".join(keys).isascii():
+        if not all(keys) or max(map(len, keys)) > LONGEST_KEY or not (lines.isascii() or "".join(keys).isascii()):
             return None
-        if self._comments and "#" in "".join(columns[0]):
+        if self._comments and "#" in lines and "#" in "".join(columns[0]):
             return None
-        parts = [list(map(str, range(number, number + len(lines)))), keys]
+        parts = [list(map(str, range(number, number + len(keys)))), keys]
         if self._part_place is not None:
             own = list(map(str.strip, columns[self._part_place]))
             if max(map(len, own)) > LONGEST_PARTITION:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from consumers.keeper import tables
 from consumers.keeper.flat import columns_of
 from consumers.keeper.items import Staging
+from consumers.keeper.lines import Text, split
 from consumers.keeper.rows import rows
 from schemas.catalogue import ImportItems
 
@@ -25,11 +26,13 @@ FIELD = st.sampled_from(
 MARK, MARKS = re.compile(r"\\(.)"), {"\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 
 
-def staged(text: str, name: str, **params: Any) -> tuple[list[Any], list[Any]]:
-    """Items as the database is told of them, and the report."""
+def staged(text: str, name: str, batch: int = 5, **params: Any) -> tuple[list[Any], list[Any]]:
+    """Items as the database is told of them, so many lines at a time, and the report."""
     report = io.BytesIO()
     wanted = ImportItems.model_validate({"collection": "c", "file": "0" * 64} | params)
-    source = Staging(rows(iter(io.StringIO(text, newline="")), name, wanted), report)
+    cut = split(text)
+    pieces = ("".join(cut[n : n + batch]) for n in range(0, len(cut), batch))
+    source = Staging(rows(Text(pieces), name, wanted), report)
     content = b""
     while piece := source.read(7):
         content += piece
@@ -58,10 +61,9 @@ def test_by_the_thousand_and_one_by_one(
     texts = [text, f"# one\n# {text}"] if "ytid" in head else [text]
     for each in texts:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(tables, "BATCH", batch)
-            together = staged(each, name, key=key)
+            together = staged(each, name, batch, key=key)
             patched.setattr(tables, "columns_of", lambda *_: None)
-            assert staged(each, name, key=key) == together
+            assert staged(each, name, batch, key=key) == together
 
 
 PIECE = st.sampled_from(
@@ -82,16 +84,15 @@ ROW = st.sampled_from(
 @settings(max_examples=1000)
 def test_whatever_the_text_is(pieces: list[str], head: str, batch: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tables, "BATCH", batch)
-        together = staged(head + "".join(pieces), "a.csv")
+        together = staged(head + "".join(pieces), "a.csv", batch)
         patched.setattr(tables, "columns_of", lambda *_: None)
-        assert staged(head + "".join(pieces), "a.csv") == together
+        assert staged(head + "".join(pieces), "a.csv", batch) == together
 
 
 def test_what_is_as_it_nearly_always_is_goes_all_at_once() -> None:
     for text in ('a, 1, "x,y"\nb, 2, "z"\n', "a,1,x y\nb,,z", 'a,"1",x\r\nb,"2",z\r\n'):
-        assert columns_of(text.splitlines(keepends=True), 3, ",") is not None, text
-    assert columns_of(["a\t1\n", "b\t,\n"], 2, "\t") == [["a", "b"], ["1", ","]]
+        assert columns_of(text, 3, ",") is not None, text
+    assert columns_of("a\t1\nb\t,\n", 2, "\t") == [["a", "b"], ["1", ","]]
 
 
 def test_lines_keep_their_numbers() -> None:
