@@ -119,12 +119,14 @@ def _all_new(connection: Connection, collection: Collection, shard: int, staged:
 
 
 def _without_repeated(connection: Connection, inserted: int, staged: int) -> Merged:
-    """What became of it all; lines whose key came again further down have been left out."""
+    """What became of it all: lines whose key came again further down have been left out."""
     left_out = staged - inserted
-    # Twice as many as are told: hashes are even, but not that even.
-    share = min(2 * MOST_TOLD / left_out, 1) if left_out else 0
-    below = min(round((share - 0.5) * 2**64), 2**63 - 1)
-    repeated = _told(connection, "imports.left_out", below=below) if left_out else []
+    repeated: list[tuple[int, str]] = []
+    # Of very many, those with one hash in so many will do: twice the number that is told, if they are spread evenly.
+    for share in (min(2 * MOST_TOLD / left_out, 1), 1) if left_out else ():
+        if len(repeated) < min(left_out, MOST_TOLD):
+            below = min(round((share - 0.5) * 2**64), 2**63 - 1)
+            repeated = _told(connection, "imports.left_out", below=below)
     return Merged(inserted, 0, 0, left_out, repeated, [])
 
 

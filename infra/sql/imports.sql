@@ -58,14 +58,10 @@ select line, key from novel where again order by line limit :most
 
 -- name: left_out
 -- The same where they have been left out. Of very many, those below a hash.
-with hashed as not materialized (
-    select line, key, hashtextextended(key, 0) as shuffle from staged where hashtextextended(key, 0) <= :below
-),
-several as (select shuffle from hashed group by shuffle having count(*) > 1)
 select line, key from (
-    select line, key, row_number() over (partition by key order by line desc) as place
-    from hashed where shuffle in (select shuffle from several)
-) as them where place > 1 limit :most
+    select line, key, lead(key) over (order by key, line) = key as again
+    from staged where hashtextextended(key, 0) <= :below
+) as hashed where again limit :most
 
 -- name: renewed
 -- Lines whose attributes are not those of the item.

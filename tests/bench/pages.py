@@ -85,9 +85,10 @@ ITEMS = (
     select c.id, 'part-' || p, %(items)s / 120 from collections c cross join generate_series(1, 40) as p
     """,
     """
-    insert into items (pool_id, position, collection_id, key, attributes)
-    select p.id, n - 1, p.collection_id, 'item-' || p.id || '-' || n, json_build_object('n', n)
+    insert into items (pool_id, position, collection_id, key, attributes, shuffle)
+    select p.id, n - 1, p.collection_id, key, json_build_object('n', n), hashtextextended(key, 0)
     from pools p cross join generate_series(1, %(items)s / 120) as n
+    cross join lateral (select 'item-' || p.id || '-' || n as key) as keys
     """,
     """
     insert into item_tallies (collection_id, partition, state, items)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from infra import db
+from infra import db, imports
 from infra.cli.exits import Exit
 from infra.stack import Stack
 from infra.tables import metadata
 from tests.bucket import Bucket
 from tests.clips.factory import Clips, Recipe
 from tests.conftest import new_environment
+from tests.integration.test_leasing import make
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
 
@@ -39,8 +40,12 @@ def hashes(environment: dict[str, str], keys: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.row("X-20")
-def test_a_backup_is_restored_on_new_servers_and_work_goes_on(system: System, database: Engine, tmp_path: Path) -> None:
+def test_a_backup_is_restored_on_new_servers_and_work_goes_on(
+    system: System, database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system.start("gateway", "relay", "splitter", "dispatcher")
+    monkeypatch.setattr(imports, "LARGE", 3)
+    make(database, "c", ["a", "b", "c"])  # in a table of its own
     clip = system.upload(Clips(tmp_path).make(Recipe(frames=60)).read_bytes(), "clip.mp4")
     split = system.submit("split.video", {"file": clip, "rate": 5})
     system.until_state(split, "succeeded")
@@ -80,6 +85,7 @@ def test_a_backup_is_restored_on_new_servers_and_work_goes_on(system: System, da
         try:
             there.start("gateway", "relay", "splitter", REELMILL_REPUBLISH_SECONDS="1")
             assert there.job(split)["result"] == system.job(split)["result"]
+            assert there.http.get("/v1/collections/c/items/b").json()["state"] == "available"
             there.until_state(waiting, "succeeded")
             there.until_state(there.submit("split.video", {"file": clip, "rate": 4}), "succeeded")
         finally:

@@ -91,8 +91,10 @@ def truth(database: Engine) -> dict[str, int]:
     return dict(Counter(row["state"] for row in rows))
 
 
-@pytest.fixture
-def hundred(database: Engine) -> Iterator[Engine]:
+@pytest.fixture(params=[imports.LARGE, 100], ids=["shared", "alone"])
+def hundred(database: Engine, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A collection of so many items, among others and in a shard of its own."""
+    monkeypatch.setattr(imports, "LARGE", request.param)
     make(database, "c", [f"k{n:03d}" for n in range(100)], max_attempts=2, retry_seconds=0)
     yield database
     assert sums(database) == truth(database)
@@ -332,12 +334,16 @@ def test_an_import_keeps_progress_and_passes_over_what_is_done(database: Engine)
     assert sums(database) == truth(database) == {"completed": 490, "leased": 11}
 
 
-def test_after_an_import_the_planner_knows_the_items(database: Engine) -> None:
-    known = text("select count(*) from pg_stats where tablename = 'items' and attname = 'key'")
-    make(database, "c", [f"k{n}" for n in range(100)])
+@pytest.mark.parametrize("limit", ["MANY", "LARGE"])
+def test_after_an_import_the_planner_knows_the_items(
+    limit: str, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = text("select count(*) from pg_stats where tablename ^@ 'items_' and attname = 'key'")
+    make(database, "few", [f"k{n}" for n in range(99)])
     with database.begin() as connection:
         assert connection.execute(known).scalar_one() == 0
-        imports.refresh(connection)
+    monkeypatch.setattr(imports, limit, 100)
+    make(database, "c", [f"k{n}" for n in range(100)])
     with database.begin() as connection:
         assert connection.execute(known).scalar_one() == 1
 
