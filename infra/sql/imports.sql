@@ -152,6 +152,7 @@ begin
     execute format('analyze %I', shard);
     execute format('alter table items attach partition %I for values in (%s)', shard, collection);
     execute format('alter table %I drop constraint items_partition', shard);
+    analyze only items;
     return made;
 end $$
 
@@ -191,7 +192,8 @@ update collections set imported = null, imported_record = null where id = :colle
 
 -- name: statistics
 -- Tell the planner what items there are now; unless somebody else does so already.
-analyze (skip_locked) items_shared
+-- Joins go by what is known of all shards together.
+analyze (skip_locked) items_shared, only items
 
 -- name: done
 drop table if exists novel, targets; drop sequence if exists places
