@@ -132,13 +132,13 @@ def _without_repeated(connection: Connection, inserted: int, staged: int) -> Mer
 
 def _renewed(connection: Connection, collection: Collection, shard: int, staged: int) -> Merged:
     """Merge what is staged into a collection that knows some of it."""
-    db.run(connection, "imports.keep_unlike", collection=collection.id, shard=shard)
+    db.run(connection, "imports.keep_unlike", collection=collection.id)
     counted = db.rows(connection, "imports.counted")
     duplicate, updated, inserted = (sum(row[what] for row in counted) for what in ("repeated", "changed", "unknown"))
     repeated = _told(connection, "imports.repeated") if duplicate else []
     renewed = _told(connection, "imports.renewed") if updated else []
     if updated:
-        db.run(connection, "imports.renew", collection=collection.id, shard=shard)
+        db.run(connection, "imports.renew", collection=collection.id)
     if inserted:
         new = {row["partition"]: row["unknown"] for row in counted if row["unknown"]}
         _insert(connection, collection, shard, new)

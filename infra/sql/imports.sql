@@ -2,10 +2,11 @@
 select pg_advisory_xact_lock(cast(:space as integer), cast(:collection as integer))
 
 -- name: stage
--- Attributes are read as JSON here, while the next lines are still being made.
+-- Attributes are read as JSON here, while the next lines are still being made. It must not stay: the next transaction of
+-- this session may be somebody else's, a tenant's, who could not touch it.
 create temporary table if not exists staged (
     line bigint, key text collate "C", partition text collate "C", attributes json
-)
+) on commit drop
 
 -- name: clear
 truncate staged
@@ -40,7 +41,8 @@ select r.*, i.key is not null as known from (
     select *, coalesce(lag(key) over (order by shuffle, key, line desc) = key, false) as again
     from (select *, hashtextextended(key, 0) as shuffle from staged) as hashed
 ) as r
-left join items i on i.shard = :shard and i.collection_id = :collection and i.shuffle = r.shuffle and i.key = r.key
+left join items i on i.shard in (0, :collection) and i.collection_id = :collection and i.shuffle = r.shuffle
+    and i.key = r.key
 where r.again or i.key is null or cast(i.attributes as text) <> cast(r.attributes as text)
 order by r.shuffle, r.key
 
@@ -71,7 +73,7 @@ select line, key from novel where not again and known order by line limit :most
 -- What is known keeps its place and its progress; its attributes become what the file says.
 update items i set attributes = n.attributes
 from novel n
-where i.shard = :shard and i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
+where i.shard in (0, :collection) and i.collection_id = :collection and i.shuffle = n.shuffle and i.key = n.key
     and not n.again and n.known
 
 -- name: pools

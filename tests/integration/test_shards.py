@@ -103,6 +103,20 @@ def test_a_shard_keeps_what_every_item_keeps(shards: Engine) -> None:
     assert (db.constraint_of(refused.value) or "").endswith("_pkey")
 
 
+def test_what_a_process_of_the_version_before_has_put_elsewhere_is_known(shards: Engine) -> None:
+    with shards.begin() as connection:
+        connection.execute(
+            text(
+                "with made as (insert into pools (collection_id, size) select id, 1 from collections where name = 'c' "
+                "returning id, collection_id) insert into items (pool_id, position, collection_id, key, attributes, "
+                "shuffle) select id, 0, collection_id, 'old', '{}', hashtextextended('old', 0) from made"
+            )
+        )
+        merged = add(connection, "c", [*KEYS, NewItem("old", "", '{"new":1}'), "new"])
+        assert (merged.inserted, merged.updated, merged.unchanged) == (1, 1, 100)
+    assert sorted(keys(acquire(shards, 200))) == sorted([*KEYS, "old", "new"])
+
+
 def test_the_shards_of_others_are_left_alone(shards: Engine) -> None:
     """Planning alone would lock them: a statement that does not say whose items it wants is found out here."""
     with shards.begin() as connection:
@@ -175,6 +189,9 @@ def test_a_tenant_sees_his_items_and_no_shard(shards: Engine) -> None:
         assert lying(connection, "c") == {}
         seen = Counter(connection.execute(text("select collection_id from items")).scalars())
         assert sum(seen.values()) == 149
+    with tenancy.transaction(shards, "one") as connection:
+        add(connection, "b", ["mine"])
+        assert lying(connection, "b") == {own: 101}
     for shard in (own, other):
         with pytest.raises(ProgrammingError) as refused, tenancy.transaction(shards, "one") as connection:
             connection.execute(text(f"select * from {shard}"))

@@ -380,6 +380,17 @@ def look(browser: httpx.Client, page: Page, ann: Furniture, foreign: set[str]) -
         assert [each for each in foreign if each in answer.text] == [], page.path
 
 
+def test_operators_and_tenants_take_turns(shared: System, callers: dict[str, httpx.Client]) -> None:
+    """On the gateway's few connections to the database: nothing of one transaction is in the way of the next."""
+    took = []
+    for turn in range(4):
+        for name, caller in {"operator": shared.http, **callers}.items():
+            assert caller.put(f"/v1/collections/turns-{name}", json={}).is_success
+            added = caller.post(f"/v1/collections/turns-{name}/items", json={"items": [{"key": f"k{turn}"}]})
+            took.append((name, added.status_code))
+    assert {status for _, status in took} == {200}, took
+
+
 @pytest.mark.row("X-01")
 def test_every_table_says_what_a_tenant_may_see_of_it(database: Engine) -> None:
     """Whoever adds a table decides: a policy in a migration."""
