@@ -74,6 +74,8 @@ def restore(engine: Engine, storage: Storage, url: str, folder: Path) -> Account
     # Objects first, rows after: what a row names is there, also when this ends halfway.
     _run("pg_restore", url, "--no-owner", "--exit-on-error", "--single-transaction", "--dbname=", str(folder / DUMP))
     migrate(engine)
+    with engine.begin() as connection:
+        db.run(connection, "backup.statistics")
     return Account(len(entries), sum(entry["size"] for entry in entries), len(entries))
 
 

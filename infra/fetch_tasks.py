@@ -180,7 +180,7 @@ def _lose(
 
 def _offer_again(connection: Connection, entered: Mapping[int, Collection], lost: Iterable[int], by: str) -> None:
     keys: dict[int, list[str]] = {}
-    for row in db.rows(connection, "fetch_tasks.hopeless", ids=list(lost)):
+    for row in db.rows(connection, "fetch_tasks.hopeless", ids=list(lost), shards=[0, *entered]):
         keys.setdefault(row["collection_id"], []).append(row["key"])
     for collection_id, hopeless in keys.items():
         results = [Result(key=key, state="available") for key in hopeless]
@@ -231,7 +231,8 @@ def get(connection: Connection, task_id: int) -> tuple[db.Row, Sequence[db.Row],
     row = db.row(connection, "fetch_tasks.get", id=task_id)
     if row is None:
         raise UnknownTask
-    wanting = db.rows(connection, "fetch_tasks.wanting", id=task_id)
+    asked = [each["id"] for each in db.rows(connection, "fetch_tasks.collections_of", ids=[task_id])]
+    wanting = db.rows(connection, "fetch_tasks.wanting", id=task_id, shards=[0, *asked])
     return row, wanting, db.rows(connection, "fetch_tasks.history", id=task_id)
 
 

@@ -3,7 +3,10 @@
 Only where that gives what a reader of CSV gives: whatever could mean something else is refused, and read line by line.
 """
 
-#: What may stand in a field and needs no backslash, neither in JSON nor for the database; and the ends of lines.
+import csv
+
+#: What may stand in a field and needs no backslash, neither in JSON nor for the database, once its quotes are gone; and
+#: the ends of lines.
 PLAIN = bytes(each for each in range(0x20, 0x7F) if each != ord("\\")) + b"\n"
 
 
@@ -13,6 +16,8 @@ def columns_of(lines: str, width: int, delimiter: str) -> list[list[str]] | None
     Spaces behind a delimiter do not belong to a field; quotes are around all fields of a column or around none, and
     no field has anything in it that would have to be escaped somewhere.
     """
+    if len(lines) > csv.field_size_limit():  # there may be a field that a reader refuses
+        return None
     text = (lines.replace("\r\n", "\n") if "\r" in lines else lines).removesuffix("\n")
     separator = f"{delimiter} " if f"{delimiter} " in text else delimiter
     if not _is_plain(text, delimiter) or _has_spaces_before(text, separator):

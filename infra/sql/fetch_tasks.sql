@@ -25,7 +25,7 @@ where l.task_id = any(cast(:ids as bigint[]))
 -- Finished items that asked for these tasks and have no other that may still be filled.
 select distinct l.collection_id, i.key
 from candidates l
-join items i on i.shard in (0, l.collection_id) and i.pool_id = l.pool_id and i.position = l.position
+join items i on i.pool_id = l.pool_id and i.position = l.position and i.shard = any(cast(:shards as integer[]))
 join item_states s on s.pool_id = l.pool_id and s.position = l.position
 where l.task_id = any(cast(:ids as bigint[])) and s.state = 'completed' and not exists (
     select from candidates o join fetch_tasks t on t.id = o.task_id
@@ -133,7 +133,7 @@ from fetch_tasks where id = :id
 select c.name as collection, i.key, coalesce(s.state, 'available') as state, l.found_by, l.found_at
 from candidates l
 join collections c on c.id = l.collection_id
-join items i on i.shard in (0, l.collection_id) and i.pool_id = l.pool_id and i.position = l.position
+join items i on i.pool_id = l.pool_id and i.position = l.position and i.shard = any(cast(:shards as integer[]))
 left join item_states s on s.pool_id = l.pool_id and s.position = l.position
 where l.task_id = :id order by l.found_at, l.pool_id, l.position limit 1000
 

@@ -59,7 +59,7 @@ select partition, count(*) as items from novel group by partition
 select line, key from novel where again order by line limit :most
 
 -- name: left_out
--- The same where they have been left out. Of very many, those below a hash.
+-- The same where they have been left out. Of very many, some of those below a hash, wherever they stand.
 select line, key from (
     select line, key, lead(key) over (order by key, line) = key as again
     from staged where hashtextextended(key, 0) <= :below

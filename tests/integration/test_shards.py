@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from infra import collections, db, imports, numbers, tenancy
+from infra import collections, db, fetch_tasks, imports, numbers, tenancy
 from infra.imports import NewItem
 from infra.leasing import desk
 from schemas.collections import CollectionRequest
@@ -17,6 +17,13 @@ from schemas.items import ItemState
 from tests.integration.test_leasing import acquire, add, keys, make, order
 
 KEYS = [f"k{n:03d}" for n in range(100)]
+WANTED = text(
+    "with task as (insert into fetch_tasks (host, external_id, created_by, updated_by) "
+    "values ('a.example', 'x', 'me', 'me') returning id) "
+    "insert into candidates (task_id, pool_id, position, collection_id, found_by) "
+    "select task.id, i.pool_id, i.position, i.collection_id, 'me' from task, items i where i.shard in (0, :collection) "
+    "and i.collection_id = :collection"
+)
 LOCKED = text(
     "select cast(cast(relation as regclass) as text) from pg_locks "
     "where pid = pg_backend_pid() and locktype = 'relation'"
@@ -136,6 +143,12 @@ def test_the_shards_of_others_are_left_alone(shards: Engine) -> None:
         collections.page_ended_badly(connection, "c", ItemState.MISSING, None, (0, -1), 10)
         given = numbers.give(connection, c, ["k002"])
         assert list(numbers.keys(connection, c, list(given.values())).values()) == ["k002"]
+        assert [row["key"] for row in db.rows(connection, "replication.items", collection=c, keys=["k003"])] == ["k003"]
+        connection.execute(WANTED, {"collection": c})
+        [task] = connection.execute(text("select id from fetch_tasks")).scalars()
+        assert len(fetch_tasks.get(connection, task)[1]) == 101
+        connection.execute(text("update fetch_tasks set state = 'unavailable', reason = 'gone'"))
+        fetch_tasks.offer_again(connection, [("a.example", "x")], "me")
         locked = set(connection.execute(LOCKED).scalars())
     assert {name for name in locked if name.startswith("items_of_")} == {
         f"items_of_{c}",
@@ -189,6 +202,7 @@ def test_a_tenant_sees_his_items_and_no_shard(shards: Engine) -> None:
         assert lying(connection, "c") == {}
         seen = Counter(connection.execute(text("select collection_id from items")).scalars())
         assert sum(seen.values()) == 149
+        assert connection.execute(text("select count(*) from held_items")).scalar_one() == 0
     with tenancy.transaction(shards, "one") as connection:
         add(connection, "b", ["mine"])
         assert lying(connection, "b") == {own: 101}

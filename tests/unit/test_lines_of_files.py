@@ -1,11 +1,15 @@
 """The lines of an uploaded file: their ends stay, what no database keeps does not, and there is a limit."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from consumers.keeper import lines
+from consumers.keeper.items import Staging
+from consumers.keeper.rows import rows
 from consumers.outcome import Rejected
+from schemas.catalogue import ImportItems
 
 
 def read(path: Path) -> list[str]:
@@ -35,3 +39,13 @@ def test_lines_are_whole_wherever_a_piece_ends(size: int, tmp_path: Path, monkey
     path = tmp_path / "a.csv"
     path.write_bytes("a\r\n\r\n\nb\u2028c\vd\rthirteen longs\né".encode())
     assert read(path) == ["a\r\n", "\r\n", "\n", "b\u2028c\vd\r", "thirteen l", "ongs\n", "é"]
+
+
+def test_a_line_that_is_too_long_is_no_item(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"key,x\nk1," + b"x" * (lines.LONGEST_LINE + 50_000) + b"\nk2,y\n")
+    wanted = ImportItems.model_validate({"collection": "c", "file": "0" * 64})
+    source = Staging(
+        (made for name, text in lines.texts(path, path.name) for made in rows(text, name, wanted)), BytesIO()
+    )
+    assert b"".join(iter(source.read, b"")) == b'4\tk2\t\t{"x":"y"}\n'

@@ -100,3 +100,11 @@ def test_lines_keep_their_numbers() -> None:
     items, report = staged(text, "a.csv")
     assert items == [(2, "a", "", {"n": "1"}), (3, "b\nb", "", {"n": "2"}), (7, "d", "", {"n": "5"})]
     assert [(each["line"], each["reason"]) for each in report] == [(6, "wrong_number_of_columns")]
+
+
+def test_what_a_reader_refuses_is_refused_among_plain_lines_and_alone() -> None:
+    long = "x" * (csv.field_size_limit() + 1)
+    for batch in (1, 5):
+        items, report = staged(f"id,n\na,1\nb,{long}\nc,2\n", "a.csv", batch)
+        assert [(line, key) for line, key, _, _ in items] == [(2, "a"), (4, "c")]
+        assert [each["line"] for each in report] == [3]

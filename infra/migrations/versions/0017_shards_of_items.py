@@ -12,13 +12,20 @@ depends_on = None
 
 # Shards have the indexes; a parent's would need the number of the shard in them.
 PARENT = (
+    # First of all what others take first, or they and we would wait for one another.
+    "lock table items in access exclusive mode",
+    "drop view held_items",
     "alter table items rename to items_shared",
     "alter table items_shared rename constraint items_pkey to items_shared_pkey",
     "alter index items_by_key rename to items_shared_by_key",
-    "alter table items_shared add column shard integer not null default 0",
-    "alter table items_shared add constraint items_shard_check check (shard in (0, collection_id))",
+    "alter table items_shared add column shard integer not null default 0, "
+    "add constraint items_shard_check check (shard in (0, collection_id)), "
+    "add constraint items_partition check (shard = 0)",
     "create table items (like items_shared including defaults including constraints) partition by list (shard)",
+    "alter table items drop constraint items_partition",
     "alter table items attach partition items_shared for values in (0)",
+    "alter table items_shared drop constraint items_partition",
+    "analyze only items",
 )
 # Whoever goes past the parent sees nothing.
 POLICIES = (
@@ -60,9 +67,34 @@ create function held_items(collection integer, leases uuid[]) returns table (
 $$
 """
 
+# As before, what is linked is noted for other deployments; now statement by statement, and planned anew for each
+# collection: a plan that is kept would lock every shard.
+LINKED = """
+create or replace function candidate_linked() returns trigger language plpgsql security definer as $$
+declare whose integer;
+begin
+    for whose in select distinct collection_id from linked loop
+        execute $q$
+            select note_replica('link', t.host, t.external_id || e'\\n' || c.name || e'\\n' || i.key)
+            from linked l
+            join fetch_tasks t on t.id = l.task_id
+            join collections c on c.id = l.collection_id
+            join items i on i.shard in (0, $1) and i.pool_id = l.pool_id and i.position = l.position
+            where l.collection_id = $1 order by l.task_id, l.pool_id, l.position
+        $q$ using whose;
+    end loop;
+    return null;
+end $$
+"""
+LINKING = (
+    "drop trigger candidate_linked on candidates",
+    "create trigger candidate_linked after insert on candidates referencing new table as linked "
+    "for each statement execute function candidate_linked()",
+)
+
 # For processes of the version before, until they are replaced.
 FORMER_HELD_ITEMS = """
-create view held_items as
+create view held_items with (security_invoker = true) as
 select l.id as lease_id, h.pool_id, h.position, h.collection_id, h.partition, h.key, h.attributes, h.state, h.attempt,
     h.leased_at, h.nacked_at
 from leases l cross join lateral held_items(l.collection_id, array[l.id]) as h
@@ -70,11 +102,11 @@ from leases l cross join lateral held_items(l.collection_id, array[l.id]) as h
 
 
 def upgrade() -> None:
-    op.execute("drop view held_items")
     for statement in (*PARENT, *POLICIES):
         op.execute(statement.format(rule=RULE))
-    for function in (HELD_ITEMS, FORMER_HELD_ITEMS):
-        op.execute(function)
+    for statement in (HELD_ITEMS, FORMER_HELD_ITEMS, LINKED, *LINKING):
+        op.execute(statement)
+    op.execute("grant select on held_items to reelmill_tenant")
 
 
 def downgrade() -> None:
