@@ -124,7 +124,7 @@ create temporary sequence places minvalue 0 start 0 cache 10000
 
 -- name: shard
 -- What is staged, as a shard of its own: rows as they come out of the sort, then what all shards have, then the
--- indexes. The only statements that need the name of a table made.
+-- indexes. It could not be attached without one of the checks. The only statements that need the name of a table made.
 create or replace function pg_temp.make_shard(collection integer, pool integer) returns bigint language plpgsql
 set default_statistics_target = 10 as $$
 declare
@@ -143,7 +143,7 @@ begin
     execute format('
         alter table %I alter pool_id set not null, alter position set not null, alter collection_id set not null,
             alter key set not null, alter attributes set not null, alter shuffle set not null,
-            alter shard set default 0, alter shard set not null,
+            alter shard set not null,
             add constraint items_key_check check (octet_length(key) between 1 and 1024),
             add constraint items_attributes_check check (json_typeof(attributes) = ''object''),
             add constraint items_shuffle_check check (shuffle = hashtextextended(key, 0)),
