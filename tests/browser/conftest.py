@@ -106,6 +106,7 @@ def page(signed_in: tuple[Page, list[str]]) -> Iterator[Page]:
 def look(page: Page, name: str) -> list[object]:
     """A picture in each theme; what axe finds in either."""
     told: list[object] = []
+    page.wait_for_load_state()
     if AXE.exists():
         # In the page's own world, as a script would be: the content policy forbids anything else.
         page.evaluate(AXE.read_text())

@@ -45,6 +45,7 @@ def test_from_a_film_to_an_accepted_task(page: Page, system: System, tmp_path: P
     rows.first.get_by_role("link").click()
     frame = page.locator(".framed").first
     expect(frame.locator("rect.human")).to_have_count(1)
+    page.wait_for_load_state()  # before it, places are those of a page without its style
     drawn, picture = frame.locator("rect").bounding_box(), frame.locator("img").bounding_box()
     assert drawn is not None
     assert picture is not None

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.system import System
+from tests.system import System, until
 
 
 def ask(system: System) -> httpx.Response:
@@ -24,11 +24,13 @@ def test_a_job_is_done_to_see_whether_jobs_get_done(system: System) -> None:
     stranger = httpx.get(f"{system.url}/readyz?deep=1")
     assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthenticated")
     assert "jobs" not in httpx.get(f"{system.url}/readyz?deep=0").json()["checks"]
+    first = system.submit("probe.echo", {"text": "The test waits for the dispatcher as long as it takes."})
+    system.until_state(first, "succeeded")
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: ask(system), range(8)))
     assert [(a.status_code, a.json()["checks"]["jobs"]) for a in answers] == [(200, True)] * 8
     assert set(asked_for(system)) == {"succeeded"}
-    assert len(asked_for(system)) < 8, "who asks meanwhile shares the answer"
+    assert len(asked_for(system)) - 1 < 8, "who asks meanwhile shares the answer"
 
 
 @pytest.mark.row("X-13")
