@@ -21,20 +21,33 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 async def put(request: Request) -> Response:
     """Make a schedule (201), or replace the one of this name (200). Its files are found now, its jobs made later."""
     name = request.path_params["name"]
+    created = await keep(request, name, await read(request, ScheduleRequest))
+    view = _view(await found(request, name))
+    return reply(view, 201 if created else 200, {"Location": f"/v1/schedules/{name}"})
+
+
+async def keep(request: Request, name: str, asked: ScheduleRequest) -> bool:
+    """Check and keep a schedule: True when it is new. Raises a problem."""
     if NAME.fullmatch(name) is None:
         raise Problem(400, "bad_name", "A name has 1 to 100 characters of a-z, 0-9, dot, dash and underscore.")
-    wanted = await _checked(request, await read(request, ScheduleRequest))
+    wanted = await _checked(request, asked)
     try:
-        created = await transact(request, schedules.put, name, wanted, request.state.identity.name)
+        return bool(await transact(request, schedules.put, name, wanted, request.state.identity.name))
     except BadCronError as error:
         raise Problem(400, "invalid_parameter", str(error), field=error.field) from None
-    view = _view(await _found(request))
-    return reply(view, 201 if created else 200, {"Location": f"/v1/schedules/{name}"})
+
+
+async def found(request: Request, name: str) -> db.Row:
+    """The schedule of this name. Raises a 404 problem."""
+    row = await transact(request, schedules.get, name)
+    if row is None:
+        raise _unknown()
+    return row
 
 
 async def get(request: Request) -> Response:
     """One schedule, and how it has gone."""
-    return reply(_view(await _found(request)))
+    return reply(_view(await found(request, request.path_params["name"])))
 
 
 async def page(request: Request) -> Response:
@@ -66,13 +79,6 @@ async def _checked(request: Request, wanted: ScheduleRequest) -> Schedule:
         overlap=wanted.overlap,
         enabled=wanted.enabled,
     )
-
-
-async def _found(request: Request) -> db.Row:
-    row = await transact(request, schedules.get, request.path_params["name"])
-    if row is None:
-        raise _unknown()
-    return row
 
 
 def _unknown() -> Problem:

@@ -46,8 +46,7 @@ async def create(request: Request) -> Response:
 
 async def _shown(request: Request, wrong: Problem | None = None) -> Response:
     classifier = await classifiers.asked(request)
-    before = request.query_params.get("before")
-    rows, project = await transact(request, _read, classifier, _uuid(before))
+    rows, project = await transact(request, _read, classifier, page.identifier(request, "before"))
     made = [(api.view(request, row), row["object_key"] is not None) for row in rows[:SHOWN]]
     return rendering.page(
         request,
@@ -68,10 +67,3 @@ def _read(
 ) -> tuple[list[db.Row], dict[str, object] | None]:
     found = exports.page(connection, classifier["id"], before, SHOWN + 1)
     return list(found), labelling.get(connection, classifier["project"])
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.") from None

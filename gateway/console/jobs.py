@@ -33,7 +33,7 @@ FILTERS = ("state", "kind", "submitted_by", "error_code", "created_after", "crea
 async def listing(request: Request) -> Response:
     """Jobs, newest first."""
     chosen = _chosen(request)
-    before = _uuid(request.query_params.get("before"))
+    before = page.identifier(request, "before")
     rows, counts = await transact(request, _read, chosen, before)
     return rendering.page(
         request,
@@ -66,7 +66,7 @@ async def new(request: Request) -> Response:
     """A form for a job: of a kind, or like one that was."""
     query = request.query_params
     kind, params = query.get("kind") or "split.video", query.get("params") or "{}"
-    like = _uuid(query.get("like"))
+    like = page.identifier(request, "like")
     row = await transact(request, store.get, like) if like is not None else None
     if row is not None:
         kind, params = row["kind"], words.json(row["params"])
@@ -156,19 +156,10 @@ def _bulk_link(chosen: Chosen) -> dict[str, str]:
 
 
 def _form(request: Request, kind: str, params: str, wrong: str | None = None) -> Response:
-    kinds = {name: each.params.model_json_schema() for name, each in KINDS.items()}
-    return rendering.page(
-        request, "jobs/new.html", 400 if wrong else 200, kind=kind, params=params, wrong=wrong, kinds=kinds, all=KINDS
-    )
+    status = 400 if wrong else 200
+    return rendering.page(request, "jobs/new.html", status, kind=kind, params=params, wrong=wrong, kinds=KINDS)
 
 
 def _link(request: Request, **changes: str | None) -> str:
     kept = dict(request.query_params) | changes
     return "/console/jobs?" + urlencode({k: v for k, v in kept.items() if v and k != "said"})
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise Problem(400, "bad_cursor", "The cursor is not one that this list gave.") from None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from starlette.datastructures import FormData
@@ -81,6 +82,15 @@ def text(fields: Mapping[str, object], name: str) -> str | None:
     """A field that was filled in, trimmed."""
     value = fields.get(name)
     return value.strip() or None if isinstance(value, str) else None
+
+
+def identifier(request: Request, name: str) -> UUID | None:
+    """The id that a query names, if it does. Raises a 400 problem when it is none."""
+    value = request.query_params.get(name)
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        raise Problem(400, "invalid_parameter", f"{name} is not an id.", field=name) from None
 
 
 def _refused(request: Request, problem: Problem) -> Response:

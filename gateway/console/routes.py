@@ -57,6 +57,8 @@ PAGES: tuple[Page, ...] = (
     Page("POST", f"{CAUSE}/replay", dead.replay, Role.ADMIN),
     Page("POST", f"{CAUSE}/discard", dead.discard, Role.ADMIN),
     Page("GET", "/console/schedules", schedules.listing),
+    Page("GET", "/console/schedules/form", schedules.form, Role.PRODUCER),
+    Page("POST", "/console/schedules/form", schedules.save, Role.PRODUCER),
     Page("POST", "/console/schedules/{name}/delete", schedules.delete, Role.PRODUCER),
     Page("GET", "/console/files", files.listing),
     Page("POST", "/console/files", files.upload, Role.PRODUCER),

@@ -48,6 +48,7 @@ def test_every_page_is_seen_and_accessible(page: Page, system: System, work: dic
         "webhook": f"/webhooks/{work['hook']}",
         "door": "/sign-in",
         "schedules": "/schedules",
+        "schedule": "/schedules/form?name=nightly",
         "files": "/files",
         "file": f"/files/{work['clip']}",
         "kinds": "/kinds",

@@ -71,12 +71,46 @@ def test_a_kind_is_paused_limited_and_resumed(page: Page, system: System) -> Non
     assert _kind(system, "analyze.sleep")["concurrency"] == 7
 
 
+def test_a_job_comes_again_and_again(page: Page, system: System) -> None:
+    job = system.submit("probe.echo", {"text": "every night"})
+    page.goto(f"{system.url}/console/jobs/{job}")
+    page.get_by_role("link", name="Again and again").click()
+    expect(page.locator("select[name=kind]")).to_have_value("probe.echo")
+    page.get_by_label("Name").fill("by-hand")
+    page.get_by_label("When, as cron").fill("0 3 * *")
+    page.get_by_label("Whose clock").fill("Europe/Berlin")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("five fields")
+    expect(page.locator("textarea[name=params]")).to_have_value(re.compile("every night"))  # nothing typed is lost
+    page.get_by_label("When, as cron").fill("0 3 * * *")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="by-hand", exact=True).click()
+    page.get_by_label("Enabled").uncheck()
+    page.locator("textarea[name=params]").fill("{")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("not JSON")
+    page.locator("textarea[name=params]").fill('{"text": "never"}')
+    page.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row", name="by-hand")
+    expect(row).to_contain_text("paused")
+    kept = system.http.get("/v1/schedules/by-hand").json()
+    assert (kept["params"], kept["timezone"], kept["enabled"]) == ({"text": "never"}, "Europe/Berlin", False)
+    page.get_by_role("link", name="New schedule").click()
+    page.get_by_label("Name").fill("by-hand")
+    page.get_by_label("When, as cron").fill("* * * * *")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("There is a schedule of this name")
+    page.goto(f"{system.url}/console/schedules")
+    row.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
 def test_a_video_is_asked_for_by_hand_and_its_result_plays(page: Page, system: System) -> None:
     clip = system.upload(sample().read_bytes(), sample().name)
     page.goto(f"{system.url}/console/files/{clip}")
     able = page.locator("section", has=page.get_by_role("heading", name="Do something with it"))
     able.get_by_role("link", name="split.video", exact=True).click()
-    text = page.get_by_label("Parameters, as JSON")
+    text = page.locator("textarea[name=params]")
     text.fill(text.input_value().replace("}", ', "rate": "1"}'))
     page.get_by_role("button", name="Submit").click()
     page.wait_for_url(re.compile("/console/jobs/[0-9a-f-]{36}"))

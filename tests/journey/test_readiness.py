@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.system import System, until
+from tests.system import System
 
 
 def ask(system: System) -> httpx.Response:
