@@ -22,15 +22,9 @@ from tests import forks
 from tests.dots import Dots
 from tests.dots import kept as kept_dots
 from tests.system import Launch, System
+from tests.vhosts import Vhosts
 
 TEMPLATE = "reelmill_template"
-VHOSTS_AT_ONCE = 20
-NEW_VHOST = """begin
-    Name = list_to_binary("test-" ++ integer_to_list(N)),
-    rabbit_vhost:add(Name, <<"test">>),
-    rabbit_auth_backend_internal:set_permissions(
-        <<"{user}">>, Name, <<".*">>, <<".*">>, <<".*">>, <<"test">>)
-end"""
 _numbers = itertools.count()
 
 # How long an example takes says how busy the machine is.
@@ -71,23 +65,16 @@ def admin(stack: Stack) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def vhosts(stack: Stack) -> Iterator[str]:
-    """Fresh virtual hosts without end. A call of rabbitmqctl takes a second, so they are made by the dozen."""
-    user = make_url(stack.endpoints.amqp).username
-
-    def made() -> Iterator[str]:
-        for first in itertools.count(step=VHOSTS_AT_ONCE):
-            numbers = f"lists:seq({first}, {first + VHOSTS_AT_ONCE - 1})"
-            stack.rabbitmqctl("eval", f"[{NEW_VHOST.format(user=user)} || N <- {numbers}].")
-            yield from (f"test-{number}" for number in range(first, first + VHOSTS_AT_ONCE))
-
-    return made()
+def vhosts(stack: Stack) -> Vhosts:
+    """Virtual hosts without end."""
+    return Vhosts(stack)
 
 
 @pytest.fixture
-def vhost(vhosts: Iterator[str]) -> str:
+def vhost(vhosts: Vhosts) -> Iterator[str]:
     """A virtual host of this test's own."""
-    return next(vhosts)
+    with vhosts.one() as name:
+        yield name
 
 
 @pytest.fixture
@@ -138,12 +125,13 @@ def dots() -> Dots:
 
 
 @pytest.fixture(scope="module")
-def shared(
-    stack: Stack, admin: Engine, vhosts: Iterator[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+def shared(stack: Stack, admin: Engine, vhosts: Vhosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The processes of a module whose tests do not disturb each other: starting them takes seconds."""
     folder = tmp_path_factory.mktemp("shared")
-    with new_system(new_environment(stack, new_database(stack, admin), next(vhosts), folder), folder) as running:
+    with (
+        vhosts.one() as vhost,
+        new_system(new_environment(stack, new_database(stack, admin), vhost, folder), folder) as running,
+    ):
         yield running
 
 

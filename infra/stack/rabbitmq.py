@@ -65,6 +65,29 @@ def rabbitmqctl(node: BrokerNode, *arguments: str, timeout: float = 60.0) -> str
     return str(done.stdout)
 
 
+def evaluate(node: BrokerNode, expression: str, timeout: float = 60.0) -> str:
+    """Evaluate Erlang on a node and return the result in Erlang's words. Raises StackError.
+
+    In a hundredth of the time of `rabbitmqctl eval`, which starts a whole Erlang for it.
+    """
+    command = ["erl_call", "-sname", node.name, "-timeout", f"{timeout:.0f}", "-e"]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment(node),
+            input=f"{expression}.\n",
+            capture_output=True,
+            text=True,
+            timeout=timeout + 1,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StackError(f"erl_call cannot reach the broker: {error}") from None
+    if not done.stdout.startswith("{ok, "):
+        raise StackError(f"The broker did not evaluate it:\n{(done.stdout + done.stderr).strip()}")
+    return str(done.stdout).removeprefix("{ok, ").rstrip().removesuffix("}")
+
+
 class RabbitMQ(Server):
     """A RabbitMQ node with its data in `rabbitmq/`, AMQP on one port and Prometheus metrics on another."""
 
@@ -152,8 +175,6 @@ class RabbitMQ(Server):
     def _detach_statistics(self) -> None:
         """Save five seconds: on the way down the management agent waits that long for an answer from itself."""
         try:
-            rabbitmqctl(
-                self.node, "eval", "gen_event:delete_handler(rabbit_event, rabbit_mgmt_db_handler, stop).", timeout=5
-            )
+            evaluate(self.node, "gen_event:delete_handler(rabbit_event, rabbit_mgmt_db_handler, stop)", timeout=5)
         except StackError:
             return

@@ -111,6 +111,10 @@ class Stack:
         """Run `rabbitmqctl` on the broker and return what it prints. Raises StackError with its complaint."""
         return rabbitmq.rabbitmqctl(self.rabbitmq.node, *arguments)
 
+    def evaluate(self, expression: str) -> str:
+        """Evaluate Erlang on the broker and return the result in Erlang's words. Raises StackError."""
+        return rabbitmq.evaluate(self.rabbitmq.node, expression)
+
     def spawn(self, program: Program) -> Process:
         """Start a program that lives no longer than the stack, a crash included. It logs to `logs/<name>.log`."""
         process = self.site.processes.spawn(program)

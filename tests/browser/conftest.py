@@ -13,6 +13,7 @@ import gateway.console
 from infra.stack import Stack
 from tests.conftest import new_database, new_environment, new_system
 from tests.system import System
+from tests.vhosts import Vhosts
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 OUTPUT = Path(__file__).parents[1] / "output"
@@ -38,14 +39,15 @@ PROCESSES = ("gateway", "relay", "splitter", "analyzer", "pose", "dispatcher", "
 
 
 @pytest.fixture(scope="package")
-def system(
-    stack: Stack, admin: Engine, vhosts: Iterator[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+def system(stack: Stack, admin: Engine, vhosts: Vhosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Everything, on real servers; one for all modules here."""
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed")
     folder = tmp_path_factory.mktemp("browser")
-    with new_system(new_environment(stack, new_database(stack, admin), next(vhosts), folder), folder) as running:
+    with (
+        vhosts.one() as vhost,
+        new_system(new_environment(stack, new_database(stack, admin), vhost, folder), folder) as running,
+    ):
         running.start(*PROCESSES, REELMILL_WEBHOOK_PRIVATE="1")
         yield running
 

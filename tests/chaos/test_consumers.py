@@ -192,11 +192,11 @@ def test_a_running_job_is_cancelled_and_its_consumer_is_free_at_once(desk: Desk,
 def impatient(stack: Stack) -> Iterator[None]:
     """A broker that waits five seconds for an acknowledgement, and looks every second."""
     patience = (
-        "application:set_env(rabbit, channel_tick_interval, {}), application:set_env(rabbit, consumer_timeout, {})."
+        "application:set_env(rabbit, channel_tick_interval, {}), application:set_env(rabbit, consumer_timeout, {})"
     )
-    stack.rabbitmqctl("eval", patience.format(1000, 5000))
+    stack.evaluate(patience.format(1000, 5000))
     yield
-    stack.rabbitmqctl("eval", patience.format(60_000, 1_800_000))
+    stack.evaluate(patience.format(60_000, 1_800_000))
 
 
 @pytest.mark.row("X-05")

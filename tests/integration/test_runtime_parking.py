@@ -29,12 +29,12 @@ def desk(settings: Settings, database: Engine) -> Desk:
 @contextmanager
 def largest_message(stack: Stack, size: int) -> Iterator[None]:
     """The broker takes no larger message on channels that are opened from now on."""
-    before = stack.rabbitmqctl("eval", "application:get_env(rabbit, max_message_size, 134217728).").strip()
-    stack.rabbitmqctl("eval", f"application:set_env(rabbit, max_message_size, {size}).")
+    before = stack.evaluate("application:get_env(rabbit, max_message_size, 134217728)")
+    stack.evaluate(f"application:set_env(rabbit, max_message_size, {size})")
     try:
         yield
     finally:
-        stack.rabbitmqctl("eval", f"application:set_env(rabbit, max_message_size, {before}).")
+        stack.evaluate(f"application:set_env(rabbit, max_message_size, {before})")
 
 
 def passes(desk: Desk, analyzer: System, job_id: UUID) -> Any:

@@ -181,6 +181,13 @@ def test_a_command_that_the_broker_refuses_raises_its_words(stack: Stack) -> Non
         stack.rabbitmqctl("delete_user", "nobody")
 
 
+def test_erlang_is_evaluated_on_the_broker_or_its_words_are_raised(stack: Stack) -> None:
+    assert stack.evaluate("{erlang:length([a, b]), ok}") == "{2,ok}"
+    for wrong in ("nobody:does()", "1 +", "throw(away)"):
+        with pytest.raises(StackError, match="did not evaluate"):
+            stack.evaluate(wrong)
+
+
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(stack: Stack) -> None:
     version = stack.home / "postgres" / "PG_VERSION"
     stack.postgres.stop()

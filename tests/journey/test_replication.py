@@ -15,6 +15,7 @@ from infra import db, replication
 from infra.stack import Stack
 from tests.conftest import new_database, new_environment, new_system
 from tests.system import System, until
+from tests.vhosts import Vhosts
 
 ALBUM = {"01.flac": 10, "02.flac": 20}
 NEW = text("insert into fetch_tasks (host, external_id, created_by, updated_by) values (:host, :id, 'me', 'me')")
@@ -121,14 +122,13 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(
-    stack: Stack, admin: Engine, vhosts: Iterator[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
+def pair(stack: Stack, admin: Engine, vhosts: Vhosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folders: list[Path] = [tmp_path_factory.mktemp(name) for name in ("left", "right")]
-    environments = [new_environment(stack, new_database(stack, admin), next(vhosts), folder) for folder in folders]
     with (
-        new_system(environments[0], folders[0]) as left,
-        new_system(environments[1], folders[1]) as right,
+        vhosts.one() as here,
+        vhosts.one() as there,
+        new_system(new_environment(stack, new_database(stack, admin), here, folders[0]), folders[0]) as left,
+        new_system(new_environment(stack, new_database(stack, admin), there, folders[1]), folders[1]) as right,
     ):
         made = []
         for system in (left, right):
