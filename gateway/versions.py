@@ -69,8 +69,8 @@ def item(storage: Storage, group: str, version: str, row: db.Row, ttl: int) -> D
         | {
             "image_key": f"{folder}/{stem}.jpg",
             "text_key": f"{folder}/{version}_{stem}.txt",
-            "image_url": storage.link(row["image_object"], ttl),
-            "text_url": storage.link(text, ttl) if text is not None else None,
+            "image_url": storage.address(row["image_object"], ttl),
+            "text_url": storage.address(text, ttl) if text is not None else None,
             "expires_in": ttl,
         }
     )

@@ -143,13 +143,13 @@ class Storage:
         with _translated():
             return Reading(self._client.get_object(self._bucket, key, offset=offset, length=length or 0))
 
-    def address(self, key: str, seconds: float, disposition: str, content_type: str) -> str:
+    def address(self, key: str, seconds: float, disposition: str | None = None, content_type: str | None = None) -> str:
         """An address at the store that gives one object to anybody who has it, for so long."""
         told: dict[str, Any] = {"response-content-disposition": disposition, "response-content-type": content_type}
+        said = {name: value for name, value in told.items() if value is not None}
+        lifetime = timedelta(seconds=seconds)
         with _translated():
-            return self._signer.presigned_get_object(
-                self._bucket, key, expires=timedelta(seconds=seconds), response_headers=told
-            )
+            return str(self._signer.presigned_get_object(self._bucket, key, lifetime, response_headers=said))
 
     def entrance(self, key: str, seconds: float) -> str:
         """An address at the store where anybody who has it may write one object, for so long."""
@@ -187,11 +187,6 @@ class Storage:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise Corrupt(f"{key} holds other bytes than its row says")
         return data
-
-    def link(self, key: str, seconds: int) -> str:
-        """An address that gives the object to anybody for so long."""
-        with _translated():
-            return str(self._signer.presigned_get_object(self._bucket, key, expires=timedelta(seconds=seconds)))
 
     def remove(self, keys: Iterable[str]) -> set[str]:
         """Remove objects, a thousand per request; returns the keys of those that the store refused to remove.

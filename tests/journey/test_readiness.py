@@ -20,7 +20,7 @@ def asked_for(system: System) -> list[str]:
 
 @pytest.mark.row("X-13")
 def test_a_job_is_done_to_see_whether_jobs_get_done(system: System) -> None:
-    system.start("gateway", "dispatcher")
+    system.start("gateway", "relay", "dispatcher")
     stranger = httpx.get(f"{system.url}/readyz?deep=1")
     assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthenticated")
     assert "jobs" not in httpx.get(f"{system.url}/readyz?deep=0").json()["checks"]
