@@ -75,7 +75,7 @@ up: $(READY) rabbitmq console ## Start the local servers and every process in th
 	@$(BIN)/reelmill up
 
 test: $(FULL) rabbitmq console browser ## Pass the whole test suite on real servers
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(READY) ## Lint, types, and who may import whom
 	@$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 #: Says "good" for a text with more of good than bad in it.
 WORDS = {
@@ -111,4 +111,4 @@ class Annotations:
 
 def client(system: System, token: str) -> httpx.Client:
     """Somebody else at the front door."""
-    return httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return local_client(system.url, token)

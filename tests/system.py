@@ -31,6 +31,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def local_client(
+    url: str, token: str | None = None, headers: Mapping[str, str] | None = None, timeout: float = 30
+) -> httpx.Client:
+    """Asks a server on this machine, so it does without the world's certificates: to read them takes 40 ms."""
+    sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+    return httpx.Client(base_url=url, headers=sent, timeout=timeout, verify=False)
+
+
 def until(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
     """Poll until `condition` gives something true, and return it. Fails the test, naming `what`, when it never does."""
     deadline = time.monotonic() + patience
@@ -61,7 +69,7 @@ class System:
         self.folder = folder
         self.processes: dict[str, Fork | subprocess.Popen[bytes]] = {}
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self.http = local_client(self.url, token)
 
     def start(self, *names: str, **environment: str) -> None:
         """Start processes (`splitter.2` is a second splitter); returns when the gateway, if among them, answers."""

@@ -15,6 +15,7 @@ from pika.exceptions import AMQPError
 
 from infra.topology import JOBS
 from tests.chaos.demand import Wanted
+from tests.system import local_client
 
 T = TypeVar("T")
 PATIENCE = 180.0
@@ -55,9 +56,7 @@ class Client:
     """One client, for one thread."""
 
     def __init__(self, url: str, token: str, amqp_url: str, books: Books) -> None:
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=REQUEST_SECONDS, trust_env=False
-        )
+        self._http = local_client(url, token, timeout=REQUEST_SECONDS)
         self._amqp = pika.URLParameters(amqp_url)
         self._amqp.socket_timeout = self._amqp.blocked_connection_timeout = 10
         self._channel: Any = None

@@ -21,6 +21,7 @@ from schemathesis.core.result import Ok
 from gateway.problems import MEDIA_TYPE
 from tests.fuzz import mutation
 from tests.fuzz.mutation import Call
+from tests.system import local_client
 
 #: What a full or starved system may say: it is asked again, and nothing is broken.
 PRESSURE = 503
@@ -99,7 +100,7 @@ class Sender:
         self.chance = chance
         self._known = known
         self._token = {"authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+        self._http = local_client(url, timeout=PATIENCE)
 
     def close(self) -> None:
         """Hang up."""

@@ -14,7 +14,7 @@ from gateway.console.routes import PAGES
 from gateway.doors import SIGN_IN
 from infra import db, tokens
 from infra.tokens import Role
-from tests.system import System
+from tests.system import System, local_client
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 NOTHING = "00000000-0000-7000-8000-000000000000"
@@ -33,7 +33,7 @@ def clients(system: System) -> Iterator[ExitStack]:
 
 
 def sign_in(clients: ExitStack, system: System, token: str) -> httpx.Client:
-    client = clients.enter_context(httpx.Client(base_url=system.url, headers=OURS))
+    client = clients.enter_context(local_client(system.url, headers=OURS))
     answer = client.post(SIGN_IN, data={"token": token, "next": "/console/jobs"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/jobs")
     return client
@@ -53,7 +53,7 @@ def address(page: Page) -> str:
 
 @pytest.mark.row("X-01")
 def test_a_stranger_is_shown_the_door(system: System, clients: ExitStack) -> None:
-    stranger = clients.enter_context(httpx.Client(base_url=system.url))
+    stranger = clients.enter_context(local_client(system.url))
     for page in PAGES:
         if page.role is None:
             continue

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from infra import db, tokens
 from infra.stack import Stack
 from infra.tokens import Role
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 FULL = "^reelmill\\.analyzer$"
 
@@ -62,7 +62,7 @@ def count(database: Engine, condition: str) -> int:
 def caller(system: System, database: Engine, name: str, live_jobs: int | None = None) -> httpx.Client:
     with database.begin() as connection:
         secret = tokens.create(connection, name, [Role.PRODUCER], live_jobs=live_jobs)
-    return httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+    return local_client(system.url, secret)
 
 
 @pytest.mark.row("X-03", "X-04")

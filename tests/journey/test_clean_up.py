@@ -13,7 +13,7 @@ from infra.cli.exits import Exit
 from infra.tokens import Role
 from tests.bucket import Bucket
 from tests.journey.test_cli import reelmill
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 HOUR = 3600
 OLDER = (
@@ -111,7 +111,7 @@ def test_a_store_that_is_too_full_loses_the_oldest_results_first(empty: System) 
 def test_nobody_keeps_more_than_he_may(system: System, rows: Engine) -> None:
     with rows.begin() as connection:
         secret = tokens.create(connection, "small", [Role.PRODUCER], storage_bytes=100)
-    with httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30) as small:
+    with local_client(system.url, secret) as small:
 
         def put(content: bytes) -> httpx.Response:
             return small.post("/v1/files", content=content)

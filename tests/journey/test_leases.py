@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import orjson
 import pika
 import pytest
 
 from infra import collections, db
 from schemas.bundles import BUNDLE, answers_of, bundled
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 ITEMS = 5000
 CLIENTS = 50
@@ -71,7 +70,7 @@ class Client(threading.Thread):
         super().__init__()
         self.number = number
         self.here = here
-        self.http = httpx.Client(base_url=system.url, headers=system.http.headers, timeout=30)
+        self.http = local_client(system.url, system.token)
         self.done: list[str] = []
         self.error: BaseException | None = None
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra import db, tokens
 from infra.tokens import Role
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 BASE = "/api/segments"
 NEXT = "/api/download/next"
@@ -49,7 +49,7 @@ def as_role(system: System, role: Role, name: str | None = None) -> httpx.Client
     with engine.begin() as connection:
         secret = tokens.create(connection, name or role.value, [role])
     engine.dispose()
-    return httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+    return local_client(system.url, secret)
 
 
 @pytest.mark.row("S0-04", "S0-19")
@@ -219,7 +219,7 @@ def test_counts_agree_while_many_work_and_any_item_may_be_next(running: System) 
     drawn: list[str] = []
 
     def work() -> None:
-        with httpx.Client(base_url=running.url, headers=running.http.headers, timeout=30) as http:
+        with local_client(running.url, running.token) as http:
             for _ in range(10):
                 lease = http.post("/v1/collections/churn/leases", json={"count": 5}).json()
                 drawn.extend(item["key"] for item in lease["items"])

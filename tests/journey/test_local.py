@@ -15,7 +15,7 @@ import pytest
 
 from infra.stack import endpoints
 from infra.stack.endpoints import Endpoints
-from tests.system import until
+from tests.system import local_client, until
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("REELMILL_")}
 
@@ -68,7 +68,7 @@ def test_up_serves_mends_and_leaves_nothing(up: tuple[subprocess.Popen[bytes], P
     for name, url in where.metrics.items():
         assert httpx.get(url, timeout=30).is_success, name
     next(p for p in running(home) if "analyzer" in p.cmdline()).kill()
-    with httpx.Client(base_url=where.http, headers={"Authorization": f"Bearer {where.token}"}, timeout=30) as http:
+    with local_client(where.http, where.token) as http:
         file = http.post("/v1/files", params={"name": "a"}, content=b"hello").json()["sha256"]
         job = http.post("/v1/jobs", json={"kind": "analyze.sleep", "params": {"file": file, "time": 0}}).json()["id"]
         until(lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", "a new analyzer does the job")

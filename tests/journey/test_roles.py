@@ -19,7 +19,7 @@ from infra import db, tokens
 from infra.settings import Settings
 from infra.tokens import Role
 from tests.furniture import Furniture
-from tests.system import System
+from tests.system import System, local_client
 
 #: What every answer says, whatever it is about; and what none says.
 GUARDS = {"x-content-type-options": "nosniff", "x-frame-options": "DENY"}
@@ -56,7 +56,10 @@ def call(
     path = re.sub(r"{\w+(:path)?}", "00000000-0000-7000-8000-000000000000", endpoint.path)
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
     headers |= {"Origin": "https://elsewhere.example"}
-    with httpx.stream(endpoint.method, system.url + path, headers=headers, auth=basic, timeout=30) as answer:
+    with (
+        local_client(system.url) as asking,
+        asking.stream(endpoint.method, path, headers=headers, auth=basic or httpx.USE_CLIENT_DEFAULT) as answer,
+    ):
         told = {name: answer.headers.get(name) for name in GUARDS}
         assert told == GUARDS, path
         assert answer.headers["referrer-policy"] in REFERRER, path
@@ -89,7 +92,7 @@ def test_a_route_without_a_rule_is_noticed(settings: Settings) -> None:
     app.routes.append(Endpoint("GET", "/v1/for-everybody", naked, None).route())
     assert unguarded(app) >= {"/v1/beside-the-table", "/v1/for-everybody"}
     with pytest.raises(KeyError):  # whose are these? `tests.furniture` has to know
-        Furniture(httpx.Client()).address("/v1/gadgets/{gadget}")
+        Furniture(local_client("")).address("/v1/gadgets/{gadget}")
 
 
 @pytest.mark.row("X-01", "X-02", "S2-18")

@@ -22,7 +22,7 @@ from infra.tokens import Role
 from tests.clips.factory import Clips, Recipe
 from tests.furniture import COMMON, NOBODY, PLACE, Furniture, furnish
 from tests.labelled import client
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 NAMES = ("gateway", "relay", "dispatcher", "keeper", "splitter", "analyzer", "exporter")
 ROLES = [Role.PRODUCER, Role.WORKER]
@@ -352,7 +352,7 @@ def test_a_session_of_the_console_is_its_tenants(
     shared: System, callers: dict[str, httpx.Client], things: dict[str, Furniture]
 ) -> None:
     ann = things["ann"]
-    with httpx.Client(base_url=shared.url, headers=OURS, timeout=30) as browser:
+    with local_client(shared.url, headers=OURS) as browser:
         entered = browser.post(SIGN_IN, data={"token": callers["bob"].headers["x-secret"]})
         assert entered.status_code == 303
         foreign = set(ann.ids.values()) - set(things["bob"].ids.values())
