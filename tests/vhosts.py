@@ -37,8 +37,10 @@ class Vhosts:
         if not self._fresh:
             self._replace()
         name = self._fresh.pop()
-        yield name
-        self._done.append(name)
+        try:
+            yield name
+        finally:
+            self._done.append(name)
 
     def _replace(self) -> None:
         numbers = range(self._made, self._made + AT_ONCE)
