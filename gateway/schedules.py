@@ -26,10 +26,12 @@ async def put(request: Request) -> Response:
     return reply(view, 201 if created else 200, {"Location": f"/v1/schedules/{name}"})
 
 
-async def keep(request: Request, name: str, asked: ScheduleRequest) -> bool:
-    """Check and keep a schedule: True when it is new. Raises a problem."""
+async def keep(request: Request, name: str, asked: ScheduleRequest, only_new: bool = False) -> bool:
+    """Check and keep a schedule: True when it is new. Raises a problem; with `only_new`, also when there is one."""
     if NAME.fullmatch(name) is None:
         raise Problem(400, "bad_name", "A name has 1 to 100 characters of a-z, 0-9, dot, dash and underscore.")
+    if only_new and await transact(request, schedules.get, name) is not None:
+        raise Problem(409, "name_taken", "There is a schedule of this name. Choose another, or change that one.")
     wanted = await _checked(request, asked)
     try:
         return bool(await transact(request, schedules.put, name, wanted, request.state.identity.name))

@@ -16,7 +16,7 @@ from gateway import intake, queries
 from gateway.bulk import KIND
 from gateway.console import page, rendering, words
 from gateway.intake import Asked, Terms
-from gateway.problems import Problem, invalid
+from gateway.problems import Problem, invalid, problem_of
 from gateway.services import transact
 from infra import browsing, bulk, overview
 from infra import jobs as store
@@ -83,9 +83,10 @@ async def create(request: Request) -> Response:
         if not isinstance(asked, dict) or not 0 <= priority <= 9:
             raise ValueError("The parameters are an object, and the priority is 0 to 9.")
         receipt = await intake.submit(request, kind, asked, Terms(page.text(fields, "key"), priority))
-    except (ValueError, Problem) as error:
-        said = error.detail if isinstance(error, Problem) else f"Not valid: {error}"
-        return _form(request, kind, params, said)
+    except ValueError as error:
+        return _form(request, kind, params, Problem(400, "invalid_parameter", f"Not valid: {error}"))
+    except Exception as error:  # whatever it is, nothing that was typed is lost
+        return _form(request, kind, params, problem_of(error))
     return page.back(f"/console/jobs/{receipt.job_id}", "created")
 
 
@@ -155,8 +156,8 @@ def _bulk_link(chosen: Chosen) -> dict[str, str]:
     return {action.value: f"/console/jobs/bulk?{urlencode(named | {'action': action.value})}" for action in able}
 
 
-def _form(request: Request, kind: str, params: str, wrong: str | None = None) -> Response:
-    status = 400 if wrong else 200
+def _form(request: Request, kind: str, params: str, problem: Problem | None = None) -> Response:
+    status, wrong = (problem.status, problem.detail) if problem is not None else (200, None)
     return rendering.page(request, "jobs/new.html", status, kind=kind, params=params, wrong=wrong, kinds=KINDS)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway import bodies
 from gateway import schedules as api
 from gateway.console import page, rendering, words
-from gateway.problems import Problem
+from gateway.problems import Problem, problem_of
 from gateway.services import transact
 from infra import db, jobs, schedules
 from schemas.registry import KINDS
@@ -54,11 +54,9 @@ async def save(request: Request) -> Response:
     given: dict[str, Any] = {field: page.text(fields, field) or "" for field in TEXTS}
     given |= {field: page.text(fields, field) is not None for field in ("overlap", "enabled")}
     try:
-        if was is None and await transact(request, schedules.get, given["name"]) is not None:
-            raise Problem(409, "name_taken", "There is a schedule of this name. Choose another, or change that one.")
-        await api.keep(request, was or given["name"], _asked(given))
-    except Problem as problem:
-        return _shown(request, given, was, problem)
+        await api.keep(request, was or given["name"], _asked(given), only_new=was is None)
+    except Exception as error:  # whatever it is, nothing that was typed is lost
+        return _shown(request, given, was, problem_of(error))
     return page.back("/console/schedules", "changed" if was else "created")
 
 

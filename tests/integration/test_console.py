@@ -189,11 +189,48 @@ def test_wrong_addresses_are_pages_too(system: System, clients: ExitStack) -> No
         ("/console/exports/nope", 400),
         ("/console/exports/7", 404),
         ("/console/docs/http?area=nope", 404),
+        ("/console/schedules/form?name=nope", 404),
+        ("/console/schedules/form?like=nope", 400),
     ):
         answer = client.get(path)
         assert (answer.status_code, "<h1>" in answer.text) == (status, True), path
-    bad = client.post("/console/jobs/new", data={"kind": "probe.echo", "params": "{"})
-    assert (bad.status_code, "Not valid" in bad.text) == (400, True)
+    for params in ("{", '{"text": "\\u0000"}'):
+        bad = client.post("/console/jobs/new", data={"kind": "probe.echo", "params": params})
+        assert (bad.status_code, 'role="alert"' in bad.text, "<form" in bad.text) == (400, True, True)
+
+
+GOOD_SCHEDULE = {"name": "odd", "cron": "0 3 * * *", "timezone": "UTC", "kind": "probe.echo", "params": '{"text": "x"}'}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "Not This"},
+        {"name": "a\0b"},
+        {"name": ""},
+        {"was": "a\0b"},
+        {"cron": "\0 * * * *"},
+        {"cron": ""},
+        {"timezone": "Mars/North"},
+        {"timezone": "../\0"},
+        {"kind": "nope"},
+        {"kind": "\0"},
+        {"params": "[]"},
+        {"params": '{"text": "\\u0000"}'},
+        {"params": '{"text": "\\ud800"}'},
+        {"params": "{"},
+        {"priority": "ten"},
+        {"priority": "10"},
+    ],
+)
+def test_a_schedule_that_cannot_be_is_told_above_what_was_typed(
+    system: System, clients: ExitStack, wrong: dict[str, str]
+) -> None:
+    client = sign_in(clients, system, system.token)
+    answer = client.post("/console/schedules/form", data=GOOD_SCHEDULE | wrong)
+    assert (answer.status_code, 'role="alert"' in answer.text) == (400, True)
+    assert 'value="0 3 * * *"' in answer.text or "cron" in wrong
+    assert system.http.get("/v1/schedules").json()["schedules"] == []
 
 
 def test_what_is_typed_is_found(system: System, clients: ExitStack) -> None:
