@@ -109,6 +109,9 @@ class Postgres(Server):
             # For an import of millions: its indexes stay in memory, and no checkpoint comes in between.
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",
+            # Nobody follows this server: a table that is made and filled in one transaction need not be written twice.
+            "wal_level": "minimal",
+            "max_wal_senders": 0,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
