@@ -4,6 +4,7 @@ Commands that neither read files nor wait for others are a single statement, so 
 that commits by itself: one round trip instead of four.
 """
 
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 Answer = Receipt | Exception
 
 DEADLOCKS = frozenset({"40P01", "40001"})
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.01
 # So long the connection is trusted without a question; then the pool asks it whether it is still there.
 TRUSTED_SECONDS = 2.0
 
@@ -67,14 +70,19 @@ class Ledger:
 
     def _submit(self, orders: Sequence[Order], sending: bool) -> list[Receipt]:
         plain = not any(order.command.inputs or order.command.after for order in orders)
-        for last in (False, True):
+        for attempt in range(1, ATTEMPTS):
             try:
-                with self._own_line() if plain else self._transaction() as connection:
-                    return self._within_quotas(connection, orders, sending)
+                return self._once(orders, sending, plain)
             except DBAPIError as error:
-                if last or getattr(error.orig, "pgcode", None) not in DEADLOCKS:
+                if getattr(error.orig, "pgcode", None) not in DEADLOCKS:
                     raise
-        raise AssertionError("unreachable")
+            # Whom it gave way to must come first now, or the same circle closes again.
+            time.sleep(PAUSE_SECONDS * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        return self._once(orders, sending, plain)
+
+    def _once(self, orders: Sequence[Order], sending: bool, plain: bool) -> list[Receipt]:
+        with self._own_line() if plain else self._transaction() as connection:
+            return self._within_quotas(connection, orders, sending)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

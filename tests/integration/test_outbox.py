@@ -251,6 +251,28 @@ def test_the_victim_of_a_deadlock_tries_once_more(nowhere: Settings, database: E
     assert [a.verdict for a in answers if isinstance(a, Receipt)] == [Verdict.CREATED] * 2
 
 
+UNLUCKY = """
+create sequence times;
+create function refuse() returns trigger language plpgsql as $$ begin
+    if nextval('times') <= 3 then raise exception 'a victim again' using errcode = 'deadlock_detected'; end if;
+    return new;
+end $$;
+create trigger unlucky before insert on jobs for each statement execute function refuse()
+"""
+
+
+def test_whoever_is_the_victim_again_and_again_tries_as_often(nowhere: Settings, database: Engine) -> None:
+    """It may come before the one it gave way to, and the same circle closes once more."""
+    with database.begin() as connection:
+        connection.execute(text(UNLUCKY))
+
+    async def run() -> list[Receipt | BaseException]:
+        async with outbox(nowhere, database) as box:
+            return await submit_all(box, commands(database, 2))
+
+    assert [a.verdict for a in asyncio.run(run()) if isinstance(a, Receipt)] == [Verdict.CREATED] * 2
+
+
 def test_fast_jobs_go_out_packed_and_are_not_marked_afterwards(
     settings: Settings, database: Engine, broker: Broker
 ) -> None:
