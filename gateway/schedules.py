@@ -34,7 +34,7 @@ async def keep(request: Request, name: str, asked: ScheduleRequest, only_new: bo
         raise Problem(409, "name_taken", "There is a schedule of this name. Choose another, or change that one.")
     wanted = await _checked(request, asked)
     try:
-        return bool(await transact(request, schedules.put, name, wanted, request.state.identity.name))
+        return await transact(request, schedules.put, name, wanted, request.state.identity.name)
     except BadCronError as error:
         raise Problem(400, "invalid_parameter", str(error), field=error.field) from None
 

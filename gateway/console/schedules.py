@@ -17,16 +17,8 @@ from schemas.schedules import ScheduleRequest
 
 SHOWN = 200
 TEXTS = ("name", "cron", "timezone", "kind", "params", "priority")
-EMPTY: dict[str, Any] = {
-    "name": "",
-    "cron": "",
-    "timezone": "UTC",
-    "kind": "split.video",
-    "params": "{}",
-    "priority": 0,
-    "overlap": False,
-    "enabled": True,
-}
+DEFAULTS = {name: ScheduleRequest.model_fields[name].default for name in ("timezone", "priority", "overlap", "enabled")}
+EMPTY: dict[str, Any] = {"name": "", "cron": "", "kind": "split.video", "params": "{}"} | DEFAULTS
 
 
 async def listing(request: Request) -> Response:
