@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,6 +80,19 @@ class Broker:
     def delete(self, name: str) -> None:
         """Lose a queue."""
         self._channel.queue_delete(name)
+
+
+@contextmanager
+def publishing(amqp_url: str) -> Iterator[Any]:
+    """A channel on which every message is confirmed.
+
+    A quorum queue may still drop the last unconfirmed messages of a channel that closes: three of 160 times, when a
+    thousand were published on a busy machine and the channel was closed at once.
+    """
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        yield channel
 
 
 async def reached(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:

@@ -15,6 +15,7 @@ from infra.steps import StoredObject
 from infra.storage import Storage, upload_key
 from infra.topology import DEAD, JOBS
 from schemas.commands import Command
+from tests.broker import publishing
 from tests.makers import new_command
 from tests.system import PATIENCE, until
 
@@ -39,7 +40,8 @@ class Desk:
         self.engine = engine
         self.storage = Storage(settings)
         self.storage.ensure_bucket()
-        self._parameters = pika.URLParameters(settings.amqp_url.get_secret_value())
+        self._amqp_url = settings.amqp_url.get_secret_value()
+        self._parameters = pika.URLParameters(self._amqp_url)
 
     def file(self, content: bytes = b"hello") -> str:
         """An uploaded file; returns its SHA-256."""
@@ -68,9 +70,7 @@ class Desk:
 
     def publish(self, key: str, body: bytes, exchange: str = JOBS, **properties: Any) -> None:
         """Publish as a foreign producer does, confirmed."""
-        with pika.BlockingConnection(self._parameters) as connection:
-            channel = connection.channel()
-            channel.confirm_delivery()
+        with publishing(self._amqp_url) as channel:
             channel.basic_publish(exchange, key, body, pika.BasicProperties(delivery_mode=2, **properties))
 
     def depth(self, queue: str) -> int:

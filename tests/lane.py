@@ -17,6 +17,7 @@ from infra.topology import JOBS, queue_of
 from schemas.commands import Command
 from schemas.registry import KINDS, Consumer
 from schemas.wire import Message
+from tests.broker import publishing
 from tests.desk import Desk
 from tests.system import until
 
@@ -52,9 +53,7 @@ class Lane:
 
     def send(self, messages: Iterable[Message]) -> None:
         """Publish as the gateway and the relay do, all over one connection."""
-        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
-            channel = connection.channel()
-            channel.confirm_delivery()
+        with publishing(self._url) as channel:
             for m in messages:
                 properties = pika.BasicProperties(
                     m.content_type, headers=m.headers, delivery_mode=2, message_id=m.message_id or None, type=m.type

@@ -1,11 +1,11 @@
 """The console as people use it: every page looks right in both themes, is accessible, lives, and acts."""
 
-import pika
 import pytest
 from playwright.sync_api import Page
 
 from infra.cli.demo import sample
 from infra.topology import JOBS
+from tests.broker import publishing
 from tests.browser.conftest import look
 from tests.system import System, until
 
@@ -21,8 +21,8 @@ def work(system: System) -> dict[str, str]:
     system.http.put("/v1/schedules/nightly", json={"cron": "0 3 * * *", "kind": "probe.echo", "params": {"text": "hi"}})
     for n in range(12):
         system.submit("probe.echo", {"text": f"number {n}"})
-    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
-        connection.channel().basic_publish(JOBS, "split.video", b'{"file": 7')
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
+        channel.basic_publish(JOBS, "split.video", b'{"file": 7')
     hook = system.http.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/never"}).json()["id"]
     system.until_state(split, "succeeded", patience=120)
     system.until_state(fails, "failed")

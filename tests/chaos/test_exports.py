@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from infra import db
 from infra.stack import Stack
 from infra.topology import OLD_EXPORTS
+from tests.broker import publishing
 from tests.labelled import Annotations
 from tests.outage import hang_up
 from tests.system import System, until
@@ -59,9 +60,7 @@ def large(system: System, engine: Engine) -> Annotations:
 
 def publish(system: System, *bodies: bytes) -> None:
     """Ask as the old API did, confirmed."""
-    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
         for body in bodies:
             channel.basic_publish("", OLD_EXPORTS, body, pika.BasicProperties(delivery_mode=2))
 

@@ -10,7 +10,7 @@ from infra.broker import declare
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import JOBS
-from tests.broker import Broker
+from tests.broker import Broker, publishing
 from tests.system import System, until
 
 SNIFFER = "chaos.sniffer"
@@ -32,9 +32,9 @@ def test_no_header_of_the_broker_is_ever_sent_again(system: System, settings: Se
     forged = {"x-death": [DEATH], "x-first-death-queue": "reelmill.analyzer", "x-delivery-count": 3, "shade": "blue"}
     with Broker(settings) as broker:
         broker.queue(SNIFFER, JOBS, x_queue_type="classic")  # a quorum queue adds headers of its own
-        with pika.BlockingConnection(pika.URLParameters(settings.amqp_url.get_secret_value())) as connection:
+        with publishing(settings.amqp_url.get_secret_value()) as channel:
             properties = pika.BasicProperties(delivery_mode=2, message_id="round and round", headers=forged)
-            connection.channel().basic_publish(JOBS, "analyze.sleep", b"{}", properties)
+            channel.basic_publish(JOBS, "analyze.sleep", b"{}", properties)
         for number in range(ROUNDS):
             [parked] = until(lambda: _open(system), f"it is parked, for the {number + 1}. time")
             assert parked["headers"] == {"shade": "blue"} | {

@@ -13,6 +13,7 @@ from pika.exceptions import AMQPError
 from infra.topology import LEASES, OLD_EXPORTS, queue_of
 from schemas.registry import KINDS, Consumer
 from schemas.wire import LARGEST_BODY
+from tests.broker import publishing
 from tests.fuzz.mutation import worse_bytes, worse_json
 from tests.integration.test_fuzz import bodies
 
@@ -32,8 +33,7 @@ QUEUES = (*(queue_of(consumer) for consumer in Consumer), LEASES, OLD_EXPORTS)
 def publish(url: str, number: int, chance: random.Random) -> int:
     """So many messages to each queue that somebody consumes. Returns how many went out."""
     sent = 0
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        channel = connection.channel()
+    with publishing(url) as channel:
         for queue in QUEUES:
             senseless = bodies(chance)
             for _ in range(number):

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from infra.broker import declare
 from infra.settings import Settings
 from schemas.wire import LARGEST_BODY
+from tests.broker import publishing
 from tests.desk import Desk
 from tests.system import System, until
 
@@ -92,8 +93,7 @@ def test_a_thousand_senseless_messages_stop_nobody(system: System, settings: Set
         published(chance, *kind, body)
         for kind, body in islice(zip(cycle(KINDS.items()), bodies(chance), strict=False), NUMBER)
     ]
-    with pika.BlockingConnection(pika.URLParameters(settings.amqp_url.get_secret_value())) as connection:
-        channel = connection.channel()
+    with publishing(settings.amqp_url.get_secret_value()) as channel:
         for exchange, key, body, properties in sent:
             channel.basic_publish(exchange, key, body, pika.BasicProperties(delivery_mode=2, **properties))
     echo = uuid4()

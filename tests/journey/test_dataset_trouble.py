@@ -12,6 +12,7 @@ from infra import db
 from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
+from tests.broker import publishing
 from tests.gallery import Studio, packed, squares
 from tests.journey.test_cli import reelmill
 from tests.journey.test_events import listening
@@ -50,11 +51,11 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
     system.lapse()
     kept = look()["task_count"]
     # The same message again, as a broker may deliver it, and a consumer that takes it up.
-    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
         body = json.dumps(system.job(job)["params"]).encode()
         for _ in range(3):
             properties = pika.BasicProperties(message_id=job, type="split.video", delivery_mode=2)
-            connection.channel().basic_publish("reelmill.jobs", "split.video", body, properties)
+            channel.basic_publish("reelmill.jobs", "split.video", body, properties)
     system.kill("gateway")
     system.start("relay", "splitter", "gateway", REELMILL_SLOTS="2")
     until(lambda: look()["status"] == 1, "the upload is completed")

@@ -14,6 +14,7 @@ import pika
 import pytest
 
 from infra import claims, db
+from tests.broker import publishing
 from tests.system import System, until
 
 HELLO = b"Hello, world\n"
@@ -277,14 +278,13 @@ def test_a_long_sleep_holds_its_file_until_it_is_cancelled(working: System) -> N
 def test_a_job_by_amqp_whose_file_is_not_there_spoils_no_list(working: System) -> None:
     system = working
     until(lambda: "broker.connected" in system.log("analyzer"), "the analyzer has its queue")
-    connection = pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"]))
-    connection.channel().basic_publish(
-        "reelmill.jobs",
-        "analyze.sleep",
-        b'{"file": "feedfeedfeed", "time": 0}',
-        pika.BasicProperties(message_id="no-such-file", delivery_mode=2),
-    )
-    connection.close()
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
+        channel.basic_publish(
+            "reelmill.jobs",
+            "analyze.sleep",
+            b'{"file": "feedfeedfeed", "time": 0}',
+            pika.BasicProperties(message_id="no-such-file", delivery_mode=2),
+        )
 
     def failed() -> list[dict[str, Any]]:
         answer = system.http.get("/analysis", params={"state": "failed"})

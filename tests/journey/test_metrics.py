@@ -5,13 +5,13 @@ import re
 from contextlib import suppress
 
 import httpx
-import pika
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from infra import metrics
 from infra.topology import JOBS
+from tests.broker import publishing
 from tests.receiver import receiving
 from tests.system import System, until
 
@@ -36,8 +36,8 @@ def shown(system: System) -> set[str]:
 
 
 def publish_nonsense(system: System) -> None:
-    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
-        connection.channel().basic_publish(JOBS, "analyze.sleep", b"{")
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
+        channel.basic_publish(JOBS, "analyze.sleep", b"{")
 
 
 @pytest.mark.row("X-13")

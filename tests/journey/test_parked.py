@@ -12,6 +12,7 @@ import pika
 import pytest
 
 from infra.cli.exits import Exit
+from tests.broker import publishing
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
 
@@ -33,9 +34,7 @@ def file(system: System) -> str:
 
 @pytest.fixture
 def channel(system: System) -> Iterator[Any]:
-    with pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"])) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
+    with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
         yield channel
 
 
