@@ -112,7 +112,7 @@ def project_config(folder: Path) -> dict[str, Any]:
         "video_sets": {},
         "bodyparts": list(POINTS),
         "skeleton": SKELETON,
-        "pcutoff": 0.6,
+        "pcutoff": 0.3,
         "TrainingFraction": [FRACTION],
         "iteration": 0,
         "default_net_type": "resnet_50",

@@ -19,7 +19,7 @@ def make(folder: Path) -> Path:
         "scorer": "tests",
         "date": "Jan1",
         "project_path": "/somewhere/else",
-        "pcutoff": 0.6,
+        "pcutoff": 0.3,
         "num_cameras": 2,
         "camera_names": names,
         "scorername_3d": "DLC_3D",
