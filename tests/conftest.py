@@ -152,7 +152,9 @@ def new_environment(stack: Stack, database_url: str, vhost: str, folder: Path) -
         "REELMILL_S3_BUCKET": f"test-{uuid.uuid4().hex[:12]}",
         "REELMILL_SCRATCH": str(scratch),
         "REELMILL_DEVICE_LOCKS": str(scratch),
-        "REELMILL_LEASE_SECONDS": "3",
+        # Longer than any stall of a busy machine: an attempt is taken away where a test lapses it, not by chance.
+        "REELMILL_LEASE_SECONDS": "20",
+        "REELMILL_LEASE_WAIT_SECONDS": "25",
         "REELMILL_BEAT_SECONDS": "0.5",
         "REELMILL_RELAY_TICK_SECONDS": "0.1",
         "REELMILL_GRACE_SECONDS": "1",

@@ -1,11 +1,13 @@
 """The whole system for a test: real processes on real servers, started, killed and stopped by name."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,14 +27,16 @@ PATIENCE = 120.0
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on right now, and that nobody gets who does not ask for it by number."""
+    while True:
+        port = random.randrange(10_000, 20_000)  # below those of the stacks and of the kernel
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def local_client(
-    url: str, token: str | None = None, headers: Mapping[str, str] | None = None, timeout: float = 30
+    url: str, token: str | None = None, headers: Mapping[str, str] | None = None, timeout: float = PATIENCE
 ) -> httpx.Client:
     """Asks a server on this machine, so it does without the world's certificates: to read them takes 40 ms."""
     sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
@@ -119,7 +123,7 @@ class System:
     def stop_one(self, name: str) -> None:
         """SIGTERM, and wait for the end."""
         self.processes[name].terminate()
-        self.processes[name].wait(timeout=30)
+        self.processes[name].wait(timeout=PATIENCE)
 
     def children(self, name: str) -> list[psutil.Process]:
         """The worker children of a consumer (not Python's own resource tracker)."""
@@ -133,7 +137,7 @@ class System:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -18,6 +18,7 @@ from infra.stack.server import PATH, Server
 #: The package's own scripts. Those in the search path change the user and refuse to run for anyone but root.
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 VHOST = USER = "reelmill"
+PATIENCE_SECONDS = 300.0
 _LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
@@ -51,7 +52,7 @@ def environment(node: BrokerNode) -> dict[str, str]:
     }
 
 
-def rabbitmqctl(node: BrokerNode, *arguments: str, timeout: float = 60.0) -> str:
+def rabbitmqctl(node: BrokerNode, *arguments: str, timeout: float = PATIENCE_SECONDS) -> str:
     """Run `rabbitmqctl` on a node and return what it prints. Raises StackError with its complaint."""
     command: list[str | Path] = [script("rabbitmqctl"), "--quiet", "--node", node.name, *arguments]
     try:
@@ -65,7 +66,7 @@ def rabbitmqctl(node: BrokerNode, *arguments: str, timeout: float = 60.0) -> str
     return str(done.stdout)
 
 
-def evaluate(node: BrokerNode, expression: str, timeout: float = 60.0) -> str:
+def evaluate(node: BrokerNode, expression: str, timeout: float = PATIENCE_SECONDS) -> str:
     """Evaluate Erlang on a node and return the result in Erlang's words. Raises StackError.
 
     In a hundredth of the time of `rabbitmqctl eval`, which starts a whole Erlang for it.

@@ -14,7 +14,8 @@ from infra.stack.home import Identity
 from infra.stack.ports import HOST, Block, Port
 from infra.stack.processes import Process, ProcessRecord, Program
 
-START_SECONDS = 90.0
+#: Only what never comes is waited for so long: who has ended is noticed at once.
+START_SECONDS = 300.0
 #: The search path of every server: none depends on the shell that it was started from.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
