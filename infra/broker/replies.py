@@ -20,15 +20,18 @@ class Replies(Outgoing):
         return self._wire is not None and self._guarded(lambda: self._send(question, status, body))
 
     def heard(self, reply_to: str) -> bool:
-        """Whether the one who waits there is there still, so that he got what was sent before. True when unknown."""
+        """Whether the one who waits there is there still, so that he got what was sent before. True when unknown.
+
+        A queue that another connection has for itself, a usual way to wait for replies, is refused to us: it is there.
+        """
         gone = False
 
         def look() -> None:
             nonlocal gone
             try:
                 self._channel.queue_declare(reply_to, passive=True)
-            except amqp.NotFound:
-                gone = True
+            except (amqp.NotFound, amqp.ResourceLocked, amqp.AccessRefused) as error:
+                gone = isinstance(error, amqp.NotFound)
                 self._channel = self._wire.channel()  # the answer has closed the other one
 
         if self._wire is not None:
