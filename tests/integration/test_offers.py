@@ -1,0 +1,68 @@
+"""Items put into queues of a real broker: confirmed, or told as not taken."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import topology
+from infra.broker import declare
+from infra.broker.offers import Offer, Offers
+from infra.settings import Settings
+from tests.broker import Broker
+from tests.system import until
+
+QUEUE = f"{topology.ITEMS_PREFIX}c"
+
+
+@pytest.fixture
+def offers(settings: Settings) -> Iterator[Offers]:
+    url = settings.amqp_url.get_secret_value()
+    declare(url)
+    made = Offers(url)
+    until(made.turn, "it is connected")
+    yield made
+    made.close()
+
+
+def offer(number: int) -> Offer:
+    return Offer("c", f"lease {number}", b"{}", 600)
+
+
+def refused(offers: Offers) -> list[Any]:
+    offers.turn()
+    return offers.refused()
+
+
+@pytest.mark.row("S0-22")
+def test_what_was_sent_before_hanging_up_is_there(offers: Offers, settings: Settings) -> None:
+    for number in range(500):
+        offers.send(offer(number))
+    offers.close()
+    assert offers.refused() == []
+    with Broker(settings) as broker:
+        until(lambda: broker.depth(QUEUE) == 500, "all of it is in the queue")
+
+
+def test_what_a_full_queue_refuses_is_told(offers: Offers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topology, "LONGEST_QUEUE", 1)
+    sent = 0
+    told: list[Any] = []
+    while not told:
+        sent += 1
+        offers.send(offer(sent))
+        told = refused(offers)
+    assert all(each.name.startswith("lease") for each in told)
+    assert sent > 1
+
+
+def test_what_a_connection_takes_with_it_is_told(offers: Offers) -> None:
+    offers.send(offer(1))
+    offers._wire.sock.shutdown(socket.SHUT_RDWR)
+    [lost] = until(lambda: refused(offers), "it is told")
+    assert lost == offer(1)
+    until(offers.turn, "it is connected again")
+    offers.send(offer(2))
+    offers.close()
+    assert offers.refused() == []
