@@ -2,7 +2,7 @@
 
 Two messages are under way at most, of like size; who asks meanwhile shares the next one. So a single caller does not
 wait, and hundreds share what a message costs. Who stops waiting says so: what the answer would have given goes back
-at once.
+at once. And should it come after all, what it gave goes back, too: another dispatcher may have heard of it before.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from schemas.leases import Abandon, Acquire, Order, Submit
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 MOST_UNDER_WAY = 2
+MOST_GIVEN_UP = 100
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Told:
 class _Asked:
     """An order on its way, and whoever waits for what becomes of it."""
 
+    order: Order
     body: bytes
     answer: "asyncio.Future[Told | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -63,6 +65,7 @@ class Questions:
         self._channel: Channel | None = None
         self._unsent: deque[_Asked] = deque()
         self._under_way: dict[str, tuple[list[_Asked], asyncio.TimerHandle]] = {}
+        self._given_up: dict[str, list[_Asked]] = {}
         self._flushing = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -115,7 +118,7 @@ class Questions:
     def _put(self, order: Order) -> _Asked:
         if not self.connected:
             raise NoAnswer
-        asked = _Asked(order.model_dump_json(exclude_none=True).encode())
+        asked = _Asked(order, order.model_dump_json(exclude_none=True).encode())
         self._unsent.append(asked)
         if not self._flushing and self._is_worth_it():
             # Those who have come in the same turn of the loop go together.
@@ -161,9 +164,12 @@ class Questions:
                 yield asked
 
     def _heard(self, name: str, status: int, body: bytes) -> None:
-        some, late = self._under_way.pop(name, ([], None))
+        some, late = self._under_way.pop(name, (self._given_up.pop(name, []), None))
         if late is not None:
             late.cancel()
+        for asked in some:
+            if asked.answer.done():
+                self.abandon(asked.order)
         if status == 200:
             _tell(some, [Told(each, told) for each, told in answers_of(body)])
         else:  # the message as a whole was refused
@@ -174,6 +180,9 @@ class Questions:
         some, late = self._under_way.pop(name, ([], None))
         if late is not None:
             late.cancel()
+            self._given_up[name] = some
+            if len(self._given_up) > MOST_GIVEN_UP:
+                del self._given_up[next(iter(self._given_up))]
         _tell(some, [None] * len(some))
         self._flush()
 
