@@ -48,7 +48,8 @@ class Worker:
         self._forever = forever
         self._lease: str | None = None
         self._left: list[dict[str, Any]] = []
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
+        self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -57,28 +58,28 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self._stopped.set()
+        self._closed.set()
         if self._keeper is not None:
             self._keeper.join()
-        if self._lease is not None:
-            self._send(f"/{self._lease}/release", {})
+        self._give_back()
         self._http.close()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Items, as they are taken: `key`, `partition`, `attempt`, `attributes`."""
-        while not self._ended.is_set():
+        while not self._stopped.is_set():
             if not self._left:
                 wait = self._take()
                 if wait is not None:
                     if not self._forever:
                         return
-                    self._ended.wait(wait)
+                    self._stopped.wait(wait)
                     continue
             yield self._left.pop(0)
 
     def stop(self) -> None:
-        """Yield no more."""
-        self._ended.set()
+        """Yield no more. The item in hand is kept alive until it is reported, or the block is left."""
+        self._stopped.set()
 
     def report(self, item: dict[str, Any], state: str, error: str | None = None, result: Any = None) -> None:
         """Say what became of an item: completed, failed or missing. Raises Lost."""
@@ -91,8 +92,14 @@ class Worker:
         if answer.json()["open"] == 0:
             self._lease = None
 
+    def _give_back(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._send(f"/{lease}/release", {})
+
     def _take(self) -> float | None:
-        """Take a lease; if there is nothing, the seconds until there may be."""
+        """Take a lease; if there is nothing, the seconds until there may be. What was never reported goes back."""
+        self._give_back()
         answer = self._send("", self._terms)
         answer.raise_for_status()
         told = answer.json()
@@ -106,7 +113,7 @@ class Worker:
 
     def _keep(self, seconds: float) -> None:
         """Extend whatever lease there is, three times in its life."""
-        while not self._ended.wait(seconds):
+        while not self._closed.wait(seconds):
             lease = self._lease
             if lease is not None:
                 self._send(f"/{lease}/extend", {})
@@ -118,9 +125,9 @@ class Worker:
             try:
                 answer = self._http.post(self._at + path, json=body, headers=key)
             except httpx.TransportError:
-                if self._ended.is_set():
+                if self._stopped.is_set():
                     raise
-                self._ended.wait(1.0)
+                self._stopped.wait(1.0)
                 continue
-            if answer.status_code != 503 or self._ended.wait(float(answer.headers.get("Retry-After", "1"))):
+            if answer.status_code != 503 or self._stopped.wait(float(answer.headers.get("Retry-After", "1"))):
                 return answer
