@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from schemas.fetching import FetchState
-from schemas.fields import Strict
-from schemas.items import ItemState, Ordering
-from schemas.leases import ItemKey, Partition, Seconds
+from schemas.fields import JsonObject, Strict
+from schemas.items import ItemState, NewKey, Ordering
+from schemas.leases import Partition, Seconds
 
 MOST_NEW = 10_000
 
@@ -67,9 +67,9 @@ class CollectionPage(BaseModel):
 class NewItemRequest(Strict):
     """An item to add, or whose attributes to renew."""
 
-    key: ItemKey
+    key: NewKey
     partition: Partition = ""
-    attributes: dict[str, Any] = Field(default_factory=dict)
+    attributes: JsonObject = Field(default_factory=dict)
 
 
 class NewItems(Strict):

@@ -1,6 +1,13 @@
 """Items under lease: their states and legal moves. The database refuses every move that is not in this table."""
 
+import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+from schemas.fields import STORABLE
 
 
 class ItemState(StrEnum):
@@ -16,6 +23,35 @@ class ItemState(StrEnum):
 
 KEY_SEPARATOR = "\x1f"
 """Between the parts of a key of several columns."""
+LONGEST_KEY = 1024
+"""Bytes in UTF-8."""
+
+
+def key_of(parts: Sequence[str]) -> str:
+    """A key of its parts: what looks the same is the same."""
+    key = parts[0].strip() if len(parts) == 1 else KEY_SEPARATOR.join([part.strip() for part in parts])
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def _fitting(key: str) -> str:
+    if len(key.encode()) > LONGEST_KEY:
+        raise ValueError(f"a key has at most {LONGEST_KEY} bytes in UTF-8")
+    return key
+
+
+def _normal(key: str) -> str:
+    made = key_of(key.split(KEY_SEPARATOR))
+    if not made.strip(KEY_SEPARATOR):
+        raise ValueError("a key is not empty")
+    return made
+
+
+ItemKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_KEY, pattern=STORABLE), AfterValidator(_fitting)
+]
+"""What an item is called within its collection."""
+NewKey = Annotated[ItemKey, AfterValidator(_normal), AfterValidator(_fitting)]
+"""The same, of an item that may be new."""
 
 HELD = frozenset({ItemState.LEASED, ItemState.RUNNING})
 FINISHED = frozenset({ItemState.COMPLETED, ItemState.MISSING, ItemState.FAILED})

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
 
 from schemas.fetching import Candidate
-from schemas.fields import STORABLE, Strict
-from schemas.items import ItemState
+from schemas.fields import STORABLE, StorableObject, Strict
+from schemas.items import ItemKey, ItemState
 
 MOST_ITEMS = 1000
 MOST_RESULTS = 10_000
@@ -19,7 +19,6 @@ LONGEST_REQUEST_ID = 200
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Partition = Annotated[str, StringConstraints(max_length=200, pattern=STORABLE)]
 Worker = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=STORABLE)]
-ItemKey = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=STORABLE)]
 RequestId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REQUEST_ID, pattern=STORABLE)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_TTL, allow_inf_nan=False)]
 Reported = Literal["completed", "missing", "failed", "nacked", "available", "running"]
@@ -49,7 +48,7 @@ class Result(Strict):
     state: Reported | Literal["found"]
     error_code: str | None = Field(None, max_length=100, pattern=STORABLE)
     error: str | None = Field(None, max_length=4000, pattern=STORABLE)
-    result: dict[str, Any] | None = None
+    result: StorableObject | None = None
     candidates: list[Candidate] = Field(default=[], max_length=MOST_CANDIDATES, description="Where it was found.")
 
     @model_validator(mode="after")
@@ -94,7 +93,7 @@ class Moves(Strict):
 
 class _Order(Strict):
     collection: Name
-    owner: str = Field("amqp", max_length=200)
+    owner: str = Field("amqp", max_length=200, pattern=STORABLE)
 
 
 class Acquire(_Order, LeaseRequest):

@@ -17,7 +17,8 @@ from schemas.cache import LARGEST_VALUE, CacheKey, CacheSpace
 from schemas.fetching import PRINTABLE, ExternalId, Location, Reason
 from schemas.fields import Strict
 from schemas.hosts import Host
-from schemas.leases import ItemKey, Name
+from schemas.items import ItemKey
+from schemas.leases import Name
 from schemas.manifests import LONGEST_PATH, MOST_FILES, ListedFile, clean, listing
 
 MOST_CHANGES = 1000

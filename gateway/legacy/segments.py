@@ -19,8 +19,8 @@ from infra.ids import new_id
 from infra.tokens import Role
 from schemas.collections import ItemView
 from schemas.fields import Strict
-from schemas.items import ItemState
-from schemas.leases import MOST_RESULTS, ItemKey
+from schemas.items import ItemKey, ItemState
+from schemas.leases import MOST_RESULTS
 
 COLLECTION = "segments"
 #: The old words; nothing is the word for what is available.

@@ -173,6 +173,10 @@ def test_take_extend_release_submit(running: System) -> None:
 
 def test_what_is_wrong_is_said(running: System) -> None:
     here = new_collection(running, 3)
+    nul = {"a": [{"b\0": 1}]}
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
     for path, body, status, code in (
         (f"{here}/leases", {"count": 0}, 400, "invalid_parameter"),
         (f"{here}/leases", {"count": 1.5}, 400, "invalid_parameter"),
@@ -183,6 +187,11 @@ def test_what_is_wrong_is_said(running: System) -> None:
         (f"{here}/leases/x/extend", {}, 404, "unknown_lease"),
         (f"{here}/leases/{uuid.uuid4()}/submit", {}, 400, "invalid_parameter"),
         (f"{here}/items", {"items": [{"key": ""}]}, 400, "invalid_parameter"),
+        (f"{here}/items", {"items": [{"key": " \t"}]}, 400, "invalid_parameter"),
+        (f"{here}/items", {"items": [{"key": "é" * 600}]}, 400, "invalid_parameter"),
+        (f"{here}/items", {"items": [{"key": "deep", "attributes": deep}]}, 400, "invalid_parameter"),
+        (f"{here}/moves", {"moves": [{"key": "k0", "state": "failed", "result": deep}]}, 400, "invalid_parameter"),
+        (f"{here}/moves", {"moves": [{"key": "k0", "state": "failed", "result": nul}]}, 400, "invalid_parameter"),
         (f"{here}/moves", {"moves": [{"key": "k0", "state": "odd"}]}, 400, "invalid_parameter"),
     ):
         answer = running.http.post(path, json=body)
