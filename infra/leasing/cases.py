@@ -35,6 +35,8 @@ class Case:
     answer: Answer | None = None
     want: Want | None = None
     report: Report | None = None
+    earlier: UUID | None = None
+    """The lease that the same request took when it came before."""
     leases: list[UUID] = field(default_factory=list)
     """What it has taken: to be given back if nobody hears of it."""
 

@@ -8,7 +8,7 @@ from infra.leasing.cases import Answer, Case, of
 from infra.leasing.collection import Collection, enter
 from infra.leasing.keeping import abandon, drop, extend, give_back
 from infra.leasing.moving import move
-from infra.leasing.requests import serve
+from infra.leasing.requests import look_back, serve
 from infra.leasing.results import release, submit
 from schemas.leases import Abandon, Drop, Extend, Move, Order, Release, Submit
 
@@ -31,6 +31,7 @@ def answer(connection: Connection, orders: Sequence[Order]) -> list[Case]:
 
 def _serve(connection: Connection, collection: Collection, cases: Sequence[Case]) -> None:
     """What comes back is there for those who take."""
+    cases = look_back(connection, collection, cases)
     submit(connection, collection, of(cases, Submit))
     move(connection, collection, of(cases, Move))
     release(connection, collection, of(cases, Release))

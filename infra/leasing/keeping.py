@@ -46,7 +46,9 @@ def abandon(connection: Connection, collection: Collection, cases: Sequence[tupl
 
 
 def give_back(connection: Connection, collection: Collection, lease_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return all that these leases hold, uncharged: nobody has heard of them."""
+    """Return all that these leases hold, uncharged: nobody has heard of them, and whoever asks again is served."""
+    if lease_ids:
+        db.run(connection, "leases.forget_requests", ids=list(lease_ids))
     return ended(connection, "leases.return", collection, lease_ids, charged=False, mover=None)
 
 

@@ -1,6 +1,7 @@
 """Requests for items: each is served once, however often it comes; what it gets is told as JSON."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,33 @@ from schemas.leases import Acquire, Order, Submit, Taking
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
+
+
+def look_back(connection: Connection, collection: Collection, cases: Sequence[Case]) -> list[Case]:
+    """Find what requests took that have come before. Returns what is to be served: the others are refused.
+
+    A request id stands for one request: nothing of another one under the same id is done.
+    """
+    named = [(case, name) for case in cases if (name := _name(case.order)) is not None]
+    if not named:
+        return list(cases)
+    rows = db.rows(
+        connection,
+        "leases.by_request",
+        collection=collection.id,
+        owners=[owner for _, (owner, _) in named],
+        requests=[request_id for _, (_, request_id) in named],
+    )
+    before = {row["place"] - 1: row for row in rows}
+    asked: dict[tuple[str, str], int] = {}
+    for place, (case, name) in enumerate(named):
+        terms = first = _hash(case.order)
+        if place in before:
+            case.earlier = before[place]["id"]
+            first = before[place]["terms"] if before[place]["terms"] is not None else terms
+        if asked.setdefault(name, first) != terms:
+            case.refuse(422, "idempotency_key_reused", "This request id was used for another request.")
+    return [case for case in cases if case.answer is None]
 
 
 def serve(connection: Connection, collection: Collection, cases: Sequence[Case]) -> None:
@@ -39,26 +67,15 @@ def serve(connection: Connection, collection: Collection, cases: Sequence[Case])
 
 def _not_repeated(connection: Connection, collection: Collection, cases: Sequence[Case]) -> list[Case]:
     """Those that ask for the first time. The others get what the same request took, as far as it is still held."""
-    named = [case for case in cases if case.want is not None and case.want.request_id is not None]
-    if not named:
-        return list(cases)
-    wants = [case.want for case in named if case.want is not None]
-    rows = db.rows(
-        connection,
-        "leases.by_request",
-        collection=collection.id,
-        owners=[want.owner for want in wants],
-        requests=[want.request_id for want in wants],
-    )
-    before = {row["place"] - 1: row["id"] for row in rows}
-    if before:
-        _repeat(connection, collection, {id(wants[place]): (wants[place], old) for place, old in before.items()})
-    first: dict[tuple[str, str | None], Want] = {}
+    repeated = [(case.want, case.earlier) for case in cases if case.want is not None and case.earlier is not None]
+    if repeated:
+        _repeat(connection, collection, repeated)
+    first: dict[tuple[str, str], Want] = {}
     fresh = []
     for case in cases:
         want = case.want
         assert want is not None
-        if any(want is wants[place] for place in before):
+        if case.earlier is not None:
             continue
         # The same message twice in one batch: the second one gets what the first gets.
         same = first.setdefault((want.owner, want.request_id), want) if want.request_id is not None else want
@@ -68,13 +85,13 @@ def _not_repeated(connection: Connection, collection: Collection, cases: Sequenc
     return fresh
 
 
-def _repeat(connection: Connection, collection: Collection, repeated: dict[int, tuple[Want, UUID]]) -> None:
-    ids = [lease_id for _, lease_id in repeated.values()]
+def _repeat(connection: Connection, collection: Collection, repeated: Sequence[tuple[Want, UUID]]) -> None:
+    ids = [lease_id for _, lease_id in repeated]
     leases = {row["id"]: row for row in db.rows(connection, "leases.find", collection=collection.id, ids=ids)}
     contents = {
         row["lease_id"]: row for row in db.rows(connection, "leases.contents", collection=collection.id, ids=ids)
     }
-    for want, lease_id in repeated.values():
+    for want, lease_id in repeated:
         want.lease_id, want.expires_at, want.taken = lease_id, leases[lease_id]["expires_at"], 0
         if lease_id in contents:
             want.give(contents[lease_id]["items"], contents[lease_id]["told"])
@@ -109,7 +126,23 @@ def _due(connection: Connection, collection: Collection) -> float:
 
 def want(collection: Collection, order: Any, terms: Taking, worker: str, request_id: str | None) -> Want:
     """What an order asks for."""
-    return Want(order.owner, worker, terms.count, terms.ttl or collection.ttl_seconds, request_id)
+    ttl = terms.ttl or collection.ttl_seconds
+    return Want(order.owner, worker, terms.count, ttl, request_id, _hash(order) if request_id is not None else None)
+
+
+def _name(order: Order) -> tuple[str, str] | None:
+    """Whose request it is and how he calls it, if it takes items and has a name."""
+    if not isinstance(order, Acquire | Submit) or order.request_id is None:
+        return None
+    return None if isinstance(order, Submit) and order.next is None else (order.owner, order.request_id)
+
+
+def _hash(order: Order) -> int:
+    """What is asked for, in 64 bits."""
+    terms = _terms(order)
+    who = order.worker if isinstance(order, Acquire) else str(order.lease) if isinstance(order, Submit) else None
+    told = orjson.dumps([order.op, who, terms.count, terms.ttl, terms.partition])
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
 
 
 def _terms(order: Order) -> Taking:

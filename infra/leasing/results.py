@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection
@@ -19,8 +20,10 @@ from schemas.leases import Release, Result, Submit
 def submit(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Submit]]) -> None:
     """Write results. Whoever wants the next items gets them in the same step, once these are there."""
     mine = known(connection, collection, cases)
+    late = _late(connection, collection, mine)
     for case, order, row in mine:
-        case.report = Report(Speaker(order.owner, row["worker"], order.lease), order.results)
+        results = order.results or late.get(order.lease, [])
+        case.report = Report(Speaker(order.owner, row["worker"], order.lease), results)
         if order.next is not None:
             case.want = want(collection, order, order.next, row["worker"], order.request_id)
     report_all(connection, collection, [case.report for case, _, _ in mine if case.report is not None])
@@ -32,7 +35,7 @@ def submit(connection: Connection, collection: Collection, cases: Sequence[tuple
     left = {row["id"]: row["open"] for row in rows}
     for case, order, row in mine:
         assert case.report is not None
-        if order.completed and row["ended_at"] is not None:
+        if order.completed and row["ended_at"] is not None and not case.report.results and case.earlier is None:
             case.refuse(409, "lease_ended", f"This lease is over: {row['ending']}.", ending=row["ending"])
             case.want = None
             continue
@@ -44,6 +47,18 @@ def submit(connection: Connection, collection: Collection, cases: Sequence[tuple
             "results": [verdict.model_dump(mode="json") for verdict in case.report.verdicts],
         }
         _close_report(case, told)
+
+
+def _late(
+    connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Submit, db.Row]]
+) -> dict[UUID, list[Result]]:
+    """Of leases that ran out and are all done now, what nobody has taken since: that counts."""
+    over = [order.lease for _, order, row in cases if order.completed and row["ending"] == "expired"]
+    found: dict[UUID, list[Result]] = {}
+    if over:
+        for row in db.rows(connection, "leases.still_free", collection=collection.id, ids=over):
+            found.setdefault(row["lease_id"], []).append(Result(key=row["key"], state="completed"))
+    return found
 
 
 def _close_report(case: Case, told: dict[str, Any]) -> None:

@@ -35,6 +35,8 @@ class Want:
     count: int
     ttl: float
     request_id: str | None = None
+    terms: int | None = None
+    """What is asked for, hashed: a request id stands for one request."""
     lease_id: UUID = field(default_factory=new_id)
     taken: int = 0
     told: list[str] = field(default_factory=list)
@@ -205,6 +207,7 @@ def _add(connection: Connection, collection: Collection, wants: Sequence[Want]) 
         owners=[want.owner for want in wants],
         workers=[want.worker for want in wants],
         requests=[want.request_id for want in wants],
+        terms=[want.terms for want in wants],
         ttls=db.array(want.ttl for want in wants),
         items=db.array(want.taken for want in wants),
     )

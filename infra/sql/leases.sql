@@ -11,10 +11,10 @@ from collections where name = any(cast(:names as text[])) order by id
 
 -- name: by_request
 -- `limit` keeps the planner from going over all leases of the collection when its statistics are old.
-select r.place, l.id from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
+select r.place, l.id, l.terms from unnest(cast(:owners as text[]), cast(:requests as text[])) with ordinality
     as r (owner, request_id, place)
 cross join lateral (
-    select id from leases
+    select id, terms from leases
     where collection_id = :collection and owner = r.owner and request_id = r.request_id limit 1
 ) as l
 
@@ -140,12 +140,12 @@ update pools set drained = true where id = :pool
 
 -- name: add
 with added as (
-    insert into leases (id, collection_id, owner, worker, request_id, ttl_seconds, taken, open, expires_at)
-    select id, :collection, owner, worker, request_id, ttl, items, items, now() + make_interval(secs => ttl)
+    insert into leases (id, collection_id, owner, worker, request_id, terms, ttl_seconds, taken, open, expires_at)
+    select id, :collection, owner, worker, request_id, terms, ttl, items, items, now() + make_interval(secs => ttl)
     from unnest(
         cast(:ids as uuid[]), cast(:owners as text[]), cast(:workers as text[]), cast(:requests as text[]),
-        cast(:ttls as double precision[]), cast(:items as integer[])
-    ) as given (id, owner, worker, request_id, ttl, items)
+        cast(:terms as bigint[]), cast(:ttls as double precision[]), cast(:items as integer[])
+    ) as given (id, owner, worker, request_id, terms, ttl, items)
     returning id, worker, taken, expires_at
 ),
 tallied as (
@@ -167,6 +167,18 @@ select extract(epoch from least(
 -- name: find
 select id, owner, worker, request_id, ttl_seconds, taken, open, taken_at, expires_at, ended_at, ending
 from leases where collection_id = :collection and id = any(cast(:ids as uuid[]))
+
+-- name: forget_requests
+-- Nobody has heard of these leases: the same request is a new one.
+update leases set request_id = null, terms = null
+where id = any(cast(:ids as uuid[])) and request_id is not null
+
+-- name: still_free
+-- What these leases held when they ran out and nobody has taken since. This reads all that is offered again.
+select s.lease_id, i.key from item_states s join items i using (pool_id, position)
+where s.collection_id = :collection and i.shard in (0, :collection) and s.ready_at is not null
+    and s.lease_id = any(cast(:ids as uuid[]))
+order by s.lease_id, s.pool_id, s.position
 
 -- name: contents
 select lease_id, count(*) as items, string_agg(

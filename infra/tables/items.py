@@ -133,6 +133,8 @@ leases = Table(
     Column("owner", Text, nullable=False),
     Column("worker", Text, nullable=False),
     Column("request_id", Text),
+    # What was asked for, hashed: a request id stands for one request.
+    Column("terms", BigInteger),
     Column("ttl_seconds", Double, nullable=False),
     Column("taken", Integer, nullable=False),
     Column("open", Integer, nullable=False),

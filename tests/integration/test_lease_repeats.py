@@ -1,0 +1,66 @@
+"""Orders that come again, or late: the same answer, what is still free, or a clear refusal."""
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.integration.test_leasing import acquire, ask, expire, keys, make, submit, sums
+
+
+@pytest.fixture
+def ten(database: Engine) -> Engine:
+    """A collection of ten items."""
+    make(database, "c", [f"k{n}" for n in range(10)], max_attempts=5, retry_seconds=0)
+    return database
+
+
+@pytest.mark.row("S0-17")
+def test_a_request_whose_answer_nobody_heard_is_served_when_it_comes_again(ten: Engine) -> None:
+    asked = {"op": "acquire", "count": 3, "request_id": "r1"}
+    [first] = ask(ten, asked)
+    ask(ten, {"op": "abandon", "request_id": "r1"})
+    [again] = ask(ten, asked)
+    assert len(keys(again)) == 3
+    assert again["lease"] != first["lease"]
+    assert sums(ten) == {"available": 7, "leased": 3}
+
+
+@pytest.mark.row("S0-17")
+def test_all_done_and_the_next_ones_once_however_often_that_is_said(ten: Engine) -> None:
+    lease = acquire(ten, 4)
+    said = {"op": "submit", "lease": lease["lease"], "completed": "all", "next": {"count": 2}, "request_id": "r2"}
+    [first] = ask(ten, said)
+    [again] = ask(ten, said)
+    assert (first["status"], first["done"], again["status"], again["done"]) == (200, 4, 200, 0)
+    assert again["next"]["lease"] == first["next"]["lease"]
+    assert sorted(keys(again["next"])) == sorted(keys(first["next"]))
+    assert sums(ten) == {"available": 4, "leased": 2, "completed": 4}
+
+
+@pytest.mark.row("S0-12")
+def test_all_done_counts_after_the_lease_ran_out_for_what_nobody_else_has_taken(ten: Engine) -> None:
+    lease = acquire(ten, 10, worker="slow")
+    submit(ten, lease, "completed", keys(lease)[0])
+    expire(ten)
+    other = acquire(ten, 2, worker="quick")
+    [late] = ask(ten, {"op": "submit", "lease": lease["lease"], "completed": "all"})
+    assert (late["status"], late["done"], late["open"]) == (200, 7, 0)
+    assert not {each["key"] for each in late["results"]} & set(keys(other))
+    assert sums(ten) == {"leased": 2, "completed": 8}
+    [over] = ask(ten, {"op": "submit", "lease": lease["lease"], "completed": "all"})
+    assert (over["status"], over["code"], over["ending"]) == (409, "lease_ended", "expired")
+
+
+def test_a_request_id_stands_for_one_request(ten: Engine) -> None:
+    asked = {"op": "acquire", "count": 1, "request_id": "r3"}
+    [first] = ask(ten, asked)
+    for other in ({"count": 2}, {"partition": "p"}, {"worker": "w"}, {"ttl": 5}):
+        [refused] = ask(ten, asked | other)
+        assert (refused["status"], refused["code"]) == (422, "idempotency_key_reused"), other
+    said = {"op": "submit", "lease": first["lease"], "completed": "all", "next": {"count": 1}, "request_id": "r3"}
+    [refused] = ask(ten, said)
+    assert (refused["status"], refused["code"]) == (422, "idempotency_key_reused")
+    assert sums(ten) == {"available": 9, "leased": 1}  # nothing of it was done
+    one, two = ask(ten, asked | {"request_id": "r4"}, asked | {"request_id": "r4", "count": 5})
+    assert (one["status"], two["status"]) == (200, 422)
+    [mine] = ask(ten, asked | {"owner": "other", "count": 3})
+    assert len(keys(mine)) == 3
