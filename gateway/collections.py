@@ -17,7 +17,7 @@ from gateway.services import transact
 from infra import collections, db, imports
 from infra.imports import NewItem
 from infra.leasing import expiry
-from infra.leasing.collection import enter
+from infra.leasing.collection import known
 from schemas.collections import (
     Added,
     CollectionPage,
@@ -148,11 +148,12 @@ def _view(connection: Connection, name: str) -> CollectionView:
 
 
 def _add(connection: Connection, name: str, items: list[NewItem]) -> Added:
-    entered = enter(connection, [name])
-    if name not in entered:
+    db.run(connection, "imports.patience")
+    collection = known(connection, name)
+    if collection is None:
         raise collections.UnknownCollection
     staged = imports.put(connection, items)
-    merged = imports.merge(connection, entered[name], staged)
+    merged = imports.merge(connection, collection, staged)
     return Added(
         inserted=merged.inserted, updated=merged.updated, unchanged=merged.unchanged, duplicate=merged.duplicate
     )

@@ -98,6 +98,8 @@ async def answered(request: Request, order: Order) -> bytes:
         raise unavailable("dispatcher_unavailable", "Nobody hands out items right now; try again shortly.") from None
     if told.status >= 400:
         document = orjson.loads(told.body)
+        if told.status == 503:
+            raise unavailable(document["code"], document["detail"])
         raise Problem(told.status, document.pop("code"), document.pop("detail", ""), **document)
     return told.body
 

@@ -56,7 +56,9 @@ def _plain(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _away(_: Exception) -> Problem:
+def _away(error: Exception) -> Problem:
+    if getattr(getattr(error, "orig", None), "pgcode", None) == db.LOCK_NOT_AVAILABLE:
+        return unavailable("busy", "Somebody else changes the same just now; try again shortly.")
     return unavailable("database_unavailable", "The database does not answer; try again shortly.")
 
 

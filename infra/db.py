@@ -147,5 +147,8 @@ FORBIDDEN = ProgrammingError
 #: A constraint refused the statement; `constraint_of` names it.
 REFUSED = IntegrityError
 
+#: The code of "somebody else has held what we need for longer than we wait".
+LOCK_NOT_AVAILABLE = "55P03"
+
 #: The database is away, went away or has no connection free: try again, nothing is wrong with the statement.
 AWAY = (OperationalError, InterfaceError, PoolExhausted)

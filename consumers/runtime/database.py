@@ -18,6 +18,10 @@ class DatabaseAway(Exception):
     """The database does not answer: nothing was decided, the same may be tried again."""
 
 
+class Locked(DatabaseAway):
+    """Somebody else has what we need, and keeps it for longer than we wait."""
+
+
 class Database:
     """Transactions for a loop that must not be held up.
 
@@ -78,6 +82,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == db.LOCK_NOT_AVAILABLE:
+            raise Locked(str(error.orig).strip()) from error
         if isinstance(error, db.AWAY) or error.connection_invalidated:
             raise DatabaseAway(str(error.orig).strip()) from error
         raise

@@ -92,7 +92,7 @@ async def release(request: Request) -> Response:
     except ValueError:
         raise Problem(400, "invalid_parameter", "hours is a number from 0.", field="hours") from None
     by = request.state.identity.name
-    while (await transact(request, expiry.release_older, name, hours * HOURS, by))[0] >= expiry.BATCH:
+    while (await transact(request, expiry.release_older, name, hours * HOURS, by))[0]:
         pass
     return page.back(_at(name), "released")
 

@@ -31,10 +31,19 @@ def known(connection: Connection, name: str) -> Collection | None:
     return _collection(row) if row is not None else None
 
 
-def enter(connection: Connection, names: Iterable[str]) -> dict[str, Collection]:
-    """Wait for our turn in these collections; those that exist, by name. Statements that follow see all before us."""
-    found = db.rows(connection, "leases.enter", space=COLLECTION_LOCKS, names=sorted(set(names)))
-    return {row["name"]: _collection(row) for row in found}
+def enter(connection: Connection, names: Iterable[str], patience: str | None = None) -> dict[str, Collection]:
+    """Wait for our turn in these collections; those that exist, by name. Statements that follow see all before us.
+
+    `patience`: how long at most, as the database says it (`1s`); as long as the session waits for any lock, if None.
+    """
+    given = {"space": COLLECTION_LOCKS, "names": sorted(set(names)), "patience": patience}
+    return {row["name"]: _collection(row) for row in db.rows(connection, "leases.enter", **given)}
+
+
+def enter_if_free(connection: Connection, names: Iterable[str]) -> dict[str, Collection | None]:
+    """The same without waiting: None where somebody else is in."""
+    found = db.rows(connection, "leases.enter_if_free", space=COLLECTION_LOCKS, names=sorted(set(names)))
+    return {row["name"]: _collection(row) if row["entered"] else None for row in found}
 
 
 def _collection(row: db.Row) -> Collection:

@@ -1,11 +1,11 @@
 """Answers to a batch of orders about items: all who ask one collection for items share one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from sqlalchemy import Connection
 
 from infra.leasing.cases import Answer, Case, of
-from infra.leasing.collection import Collection, enter
+from infra.leasing.collection import Collection, enter, enter_if_free
 from infra.leasing.keeping import abandon, drop, extend, give_back
 from infra.leasing.moving import move
 from infra.leasing.requests import look_back, serve
@@ -14,17 +14,35 @@ from schemas.leases import Abandon, Drop, Extend, Move, Order, Release, Submit
 
 __all__ = ["Answer", "Case", "answer", "give_back"]
 
+#: Those who ask for other collections wait as long.
+PATIENCE = "1s"
+BUSY = "collection_busy"
 
-def answer(connection: Connection, orders: Sequence[Order]) -> list[Case]:
-    """Do what these ask for. The caller commits, then sends the answers."""
+
+def answer(connection: Connection, orders: Sequence[Order], busy: Container[str] = ()) -> list[Case]:
+    """Do what these ask for. The caller commits, then sends the answers.
+
+    Nobody waits for collections that are known to be busy: what asks for these is refused, unless they are free again.
+    """
     cases = [Case(order) for order in orders]
-    collections = enter(connection, {order.collection for order in orders})
-    for name in sorted({order.collection for order in orders}):
+    names = {order.collection for order in orders}
+    known_busy = {name for name in names if name in busy}
+    collections: dict[str, Collection | None] = {}
+    # Those for which we wait come first: nobody who waits for us holds what we try.
+    if names != known_busy:
+        collections |= enter(connection, names - known_busy, PATIENCE)
+    if known_busy:
+        collections |= enter_if_free(connection, known_busy)
+    for name in sorted(names):
         here = [case for case in cases if case.order.collection == name]
-        if name in collections:
-            _serve(connection, collections[name], here)
-        else:
-            for case in here:
+        collection = collections.get(name)
+        if collection is not None:
+            _serve(connection, collection, here)
+            continue
+        for case in here:
+            if name in collections:
+                case.refuse(503, BUSY, "Somebody changes this collection as a whole; try again shortly.")
+            else:
                 case.refuse(404, "unknown_collection", "There is no such collection.")
     return cases
 

@@ -10,6 +10,8 @@ from infra.collections import UnknownCollection
 from infra.leasing.collection import enter
 
 BATCH = 500
+# Nobody gets an item of the collection while so many are given back.
+MOST_ITEMS = 10_000
 MOVER = "expiry"
 
 
@@ -21,7 +23,7 @@ def sweep(connection: Connection) -> int:
     name, ids = found[0]["name"], found[0]["ids"]
     collection = enter(connection, [name])[name]
     # While we waited for our turn, its holder may have extended it, or another sweeper ended it.
-    still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids)]
+    still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids, most=MOST_ITEMS)]
     if still:
         db.rows(connection, "leases.return", collection=collection.id, ids=still, charged=True, mover=MOVER)
     return max(len(still), 1)
@@ -30,14 +32,13 @@ def sweep(connection: Connection) -> int:
 def release_older(connection: Connection, name: str, seconds: float, by: str) -> tuple[int, int]:
     """Give back what leases hold that were taken so long ago, uncharged. Returns how many leases and items it was.
 
-    At most BATCH leases at a time. Raises UnknownCollection.
+    A part at a time, until it is none. Raises UnknownCollection.
     """
     collection = enter(connection, [name]).get(name)
     if collection is None:
         raise UnknownCollection
-    ids = [
-        row["id"] for row in db.rows(connection, "watching.older", collection=collection.id, age=seconds, batch=BATCH)
-    ]
+    terms = {"collection": collection.id, "age": seconds, "batch": BATCH, "most": MOST_ITEMS}
+    ids = [row["id"] for row in db.rows(connection, "watching.older", **terms)]
     if not ids:
         return 0, 0
     back = db.rows(connection, "leases.return", collection=collection.id, ids=ids, charged=False, mover=by)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from infra import db
 from infra.leasing import desk
 from infra.leasing.cases import PUSHED, Case
-from infra.leasing.collection import enter
+from infra.leasing.collection import enter_if_free
 from schemas.leases import Acquire
 
 AT_ONCE = 100
@@ -25,9 +25,10 @@ def offer(connection: Connection) -> list[tuple[Case, float]]:
     names = [row["name"] for row in _wanting(connection, None)]
     if not names:
         return []
-    enter(connection, names)  # whoever was before us has taken some
+    # Whoever was before us has taken some. For what somebody else is in there is another time.
+    free = [name for name, collection in enter_if_free(connection, names).items() if collection is not None]
     offered = []
-    for row in _wanting(connection, names):
+    for row in _wanting(connection, free):
         order = Acquire(op="acquire", collection=row["name"], owner=PUSHED, worker=PUSHED, count=1)
         cases = desk.answer(connection, [order] * min(row["items"], AT_ONCE))
         offered += [(case, row["ttl_seconds"] * IN_QUEUE) for case in cases if case.leases]

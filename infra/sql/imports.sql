@@ -1,6 +1,10 @@
 -- name: turn
 select pg_advisory_xact_lock(cast(:space as integer), cast(:collection as integer))
 
+-- name: patience
+-- For those who add a few items and wait for the answer: an import may take minutes.
+set local lock_timeout = '5s'
+
 -- name: stage
 -- Attributes are read as JSON here, while the next lines are still being made. It must not stay: the next transaction of
 -- this session may be somebody else's, a tenant's, who could not touch it.

@@ -5,8 +5,17 @@
 -- filled; compiling a statement would take longer than it.
 set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
 set local enable_bitmapscan to off; set local jit to off;
+select set_config('lock_timeout', cast(:patience as text), true) where cast(:patience as text) is not null;
 select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
     pg_advisory_xact_lock(cast(:space as integer), id) is null as entered
+from collections where name = any(cast(:names as text[])) order by id
+
+-- name: enter_if_free
+-- The same without waiting: whoever is not in has to come again.
+set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_seqscan to off;
+set local enable_bitmapscan to off; set local jit to off;
+select id, name, ordering, ttl_seconds, max_attempts, retry_seconds, per_worker,
+    pg_try_advisory_xact_lock(cast(:space as integer), id) as entered
 from collections where name = any(cast(:names as text[])) order by id
 
 -- name: by_request
@@ -380,4 +389,7 @@ from (
 group by c.name
 
 -- name: still_expired
-select id from leases where id = any(cast(:ids as uuid[])) and ended_at is null and expires_at <= now()
+select id from (
+    select id, sum(open) over (order by expires_at, id) - open as before from leases
+    where id = any(cast(:ids as uuid[])) and ended_at is null and expires_at <= now()
+) as over where before < :most

@@ -21,10 +21,12 @@ limit :limit
 
 -- name: older
 -- Leases that were taken so long ago and still hold something.
-select id from leases
-where collection_id = :collection and ended_at is null and taken_at < now() - make_interval(secs => :age)
-order by taken_at
-limit :batch
+select id from (
+    select id, sum(open) over (order by taken_at, id) - open as before from leases
+    where collection_id = :collection and ended_at is null and taken_at < now() - make_interval(secs => :age)
+    order by taken_at, id
+    limit :batch
+) as old where before < :most
 
 -- name: imports
 -- The newest imports into a collection, among the newest `looks` of all.

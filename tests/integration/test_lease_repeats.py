@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
+from infra.leasing import expiry
 from tests.integration.test_leasing import acquire, ask, expire, keys, make, submit, sums
 
 
@@ -64,3 +65,17 @@ def test_a_request_id_stands_for_one_request(ten: Engine) -> None:
     assert (one["status"], two["status"]) == (200, 422)
     [mine] = ask(ten, asked | {"owner": "other", "count": 3})
     assert len(keys(mine)) == 3
+
+
+def test_many_leases_end_a_part_at_a_time(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "MOST_ITEMS", 5)
+    make(database, "c", [f"k{n}" for n in range(12)], max_attempts=5, retry_seconds=0)
+    for _ in range(4):
+        acquire(database, 3)
+    expire(database)  # while fewer than five had been given back, one more lease was
+    assert sums(database) == {"available": 6, "leased": 6}
+    with database.begin() as connection:
+        assert expiry.release_older(connection, "c", 0, "me") == (2, 6)
+    with database.begin() as connection:
+        assert expiry.release_older(connection, "c", 0, "me") == (0, 0)
+    assert sums(database) == {"available": 12}

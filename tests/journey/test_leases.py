@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 import pika
 import pytest
+from sqlalchemy import text
 
-from infra import collections, db
+from infra import collections, db, imports
+from infra.leasing.collection import enter
 from schemas.bundles import BUNDLE, answers_of, bundled
 from tests.system import System, local_client, until
 
@@ -305,3 +307,34 @@ def test_nothing_stays_leased_to_somebody_who_has_gone(running: System) -> None:
 
     until(settled, "what nobody has heard of is back")
     assert by_state(running, here) == {"available": 9, "leased": 1}
+
+
+def test_who_keeps_a_collection_holds_up_no_other(running: System) -> None:
+    kept, free = new_collection(running, 3), new_collection(running, 3)
+    engine = db.connect(running.environment["REELMILL_DATABASE_URL"], pool=2, idle_seconds=3600)
+    waits = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+    with engine.begin() as connection:
+        enter(connection, [kept.rpartition("/")[2]])
+        refused: list[Any] = []
+        asking = threading.Thread(target=lambda: refused.append(running.http.post(f"{kept}/leases", json={})))
+        asking.start()
+        with engine.connect() as watching:
+            until(lambda: refused or watching.execute(waits).scalar_one(), "it waits for the collection")
+        for _ in range(3):
+            assert len(running.http.post(f"{free}/leases", json={"count": 1}).json()["items"]) == 1
+        asking.join()
+        for answer in (refused[0], running.http.post(f"{kept}/leases", json={})):
+            assert (answer.status_code, answer.json()["code"]) == (503, "collection_busy"), answer.text
+            assert "retry-after" in answer.headers
+    engine.dispose()
+    until(lambda: running.http.post(f"{kept}/leases", json={"count": 3}).is_success, "it is free again")
+    # A few items of any order come in beside an import, or wait for its end for a moment only.
+    engine = db.connect(running.environment["REELMILL_DATABASE_URL"], pool=1, idle_seconds=3600)
+    with engine.begin() as connection:
+        collection = enter(connection, [kept.rpartition("/")[2]])[kept.rpartition("/")[2]]
+        body = {"items": [{"key": "one more"}]}
+        assert running.http.post(f"{kept}/items", json=body).json()["inserted"] == 1
+        db.rows(connection, "imports.turn", space=imports.IMPORT_LOCKS, collection=collection.id)
+        answer = running.http.post(f"{kept}/items", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy"), answer.text
+    engine.dispose()

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 import structlog
 
-from consumers.runtime.database import Database, DatabaseAway
+from consumers.runtime.database import Database, DatabaseAway, Locked
 from consumers.runtime.fast.rejects import Rejects
 from consumers.runtime.fast.requests import Refused
 from consumers.runtime.foreign import Unprocessable
@@ -25,7 +25,7 @@ from infra.broker import Delivery, Intake
 from infra.broker.replies import Replies
 from infra.leasing import desk
 from infra.leasing.cases import Answer, Case
-from infra.leasing.collection import enter
+from infra.leasing.collection import enter_if_free
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.bundles import replied
@@ -34,6 +34,8 @@ from schemas.leases import Order
 LONGEST_TURN_SECONDS = 0.5
 SILENT_SECONDS = 60.0
 RETRY_SECONDS = 0.5
+BUSY_SECONDS = 5.0
+BUSY_STATUS = 503
 BROKEN = Answer(500, b'{"code":"internal_error","detail":"Something broke on our side; the log has it."}')
 
 log = structlog.get_logger()
@@ -70,6 +72,8 @@ class LeaseRuntime:
         self._batch = Batch()
         self._not_before = 0.0
         self._turned = time.monotonic()
+        self._busy: dict[str, float] = {}
+        """Collections that somebody else keeps, and until when that is believed."""
         self._unheard: dict[UUID, str] = {}
         """Leases that nobody has heard of, and their collections."""
         self._stopping = False
@@ -160,8 +164,7 @@ class LeaseRuntime:
     def _answered(self, orders: Sequence[Order]) -> list[Case]:
         """All in one transaction; if one of them spoils it, each in its own. Raises DatabaseAway."""
         try:
-            with self._database.transaction() as connection:
-                return desk.answer(connection, orders)
+            return self._together(orders)
         except DatabaseAway:
             raise
         except Exception as error:
@@ -169,6 +172,22 @@ class LeaseRuntime:
                 return [case for order in orders for case in self._answered([order])]
             log.error("a question breaks", action="leases.broke", exc_info=error)
             return [Case(orders[0], BROKEN)]
+
+    def _together(self, orders: Sequence[Order]) -> list[Case]:
+        """In one transaction. When somebody keeps a collection for long, the others are served without it."""
+        now = time.monotonic()
+        self._busy = {name: until for name, until in self._busy.items() if until > now}
+        try:
+            with self._database.transaction() as connection:
+                cases = desk.answer(connection, orders, self._busy)
+        except Locked:
+            self._busy |= dict.fromkeys({order.collection for order in orders}, now + BUSY_SECONDS)
+            with self._database.transaction() as connection:
+                cases = desk.answer(connection, orders, self._busy)
+        for case in cases:
+            if case.answer is not None and case.answer.status != BUSY_STATUS:
+                self._busy.pop(case.order.collection, None)
+        return cases
 
     def _reply(self, question: Question) -> None:
         if "reply_to" not in question.delivery.properties:
@@ -199,11 +218,14 @@ class LeaseRuntime:
         if not self._unheard:
             return
         with self._database.transaction() as connection:
-            for name, collection in enter(connection, self._unheard.values()).items():
+            entered = enter_if_free(connection, self._unheard.values())
+            for name, collection in entered.items():
                 mine = [lease for lease, where in self._unheard.items() if where == name]
-                desk.give_back(connection, collection, mine)
-        log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard))
-        self._unheard.clear()
+                if collection is not None:
+                    desk.give_back(connection, collection, mine)
+        left = {lease: name for lease, name in self._unheard.items() if entered.get(name, name) is None}
+        log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard) - len(left))
+        self._unheard = left
 
 
 def _of(case: Case) -> tuple[int, bytes]:
