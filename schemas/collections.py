@@ -123,7 +123,8 @@ class ItemMove(BaseModel):
     state: ItemState
     attempt: int
     lease: UUID | None
-    by: str
+    owner: str | None = Field(description="Whose lease it was: the name of a token.")
+    by: str = Field(description="Who made the move, as he is called: a worker, or whoever set it by hand.")
     error_code: str | None
     error: str | None
 

@@ -69,7 +69,10 @@ where i.shard in (0, :collection) and i.collection_id = :collection
 
 -- name: history
 -- What has happened to an item, oldest first: given out with its stretch, then its states, the latest of which it has.
-select at, "before", state, attempt, lease_id, by, error_code, error_message from (
+-- Whose lease it was is what tells: whoever takes items says himself what he is called.
+select told.at, told."before", told.state, told.attempt, told.lease_id, told.by, told.error_code, told.error_message,
+    l.owner
+from (
     select 0 as place, l.taken_at as at, 'available' as "before", 'leased' as state, 1 as attempt, l.id as lease_id,
         l.worker as by, null as error_code, null as error_message
     from (
@@ -86,7 +89,7 @@ select at, "before", state, attempt, lease_id, by, error_code, error_message fro
     union all
     select 9223372036854775807, moved_at, "before", state, attempt, lease_id, moved_by, error_code, error_message
     from item_states where pool_id = :pool and position = :position
-) as told order by place
+) as told left join leases l on l.id = told.lease_id order by place
 
 -- name: page
 select i.pool_id, i.position, i.key, p.partition, i.attributes, coalesce(s.state, case when i.position < coalesce((

@@ -242,7 +242,8 @@ def test_straight_over_amqp(running: System) -> None:
     [worker] = running.http.get(f"{here}/leaderboard").json()["workers"]
     assert (worker["worker"], worker["taken"], worker["completed"]) == ("rust", 2, 2)
     moves = running.http.get(f"{here}/items/{lease['items'][0]['key']}").json()["history"]
-    assert {move["by"] for move in moves} == {"rust"}
+    # He called himself so; whose lease it was tells which user of the broker he is.
+    assert {(move["by"], move["owner"]) for move in moves} == {("rust", "amqp:producer")}
 
 
 @pytest.mark.row("S0-22")
