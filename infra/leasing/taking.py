@@ -22,6 +22,8 @@ WINDOW = 5_000
 """Positions that one statement looks at, beyond those it needs: there may be many in a row that are done already."""
 MOST_POOLS = 4
 """Pools that one batch draws from, each with a statement of its own, while they have enough."""
+MANY = 1000
+"""Items that are offered again: fewer are sorted when somebody asks."""
 WINDOWS = 24
 """Statements that one batch may spend on a pool whose items are nearly all done."""
 
@@ -78,13 +80,15 @@ def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]
 
 
 def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
-    if not db.rows(connection, "leases.offered", collection=collection.id, partition=partition):
+    where = {"collection": collection.id, "partition": partition, "many": MANY}
+    [offered] = db.rows(connection, "leases.offered", **where)
+    if not offered["items"]:
         return
     rows = db.rows(
         connection,
         "leases.take_returned",
-        collection=collection.id,
-        partition=partition,
+        **where,
+        few=offered["items"] < MANY,
         need=sum(want.need for want in wants),
         starts=_starts(wants),
         leases=db.array(want.lease_id for want in wants),

@@ -34,14 +34,22 @@ where collection_id = :collection and ended_at is null and worker = any(cast(:wo
 group by worker
 
 -- name: offered
--- Whether the next statement would find anything: as a rule there is nothing, and planning it takes longer than this.
-select true as waits from item_states
-where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
-    and ready_at is not null and ready_at <= now()
-limit 1
+-- How many items the next statement would find, as far as that matters: as a rule there are none, and planning it takes
+-- longer than this.
+select count(*) as items from (
+    select from (
+        select distinct partition from pools
+        where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
+    ) as p cross join lateral (
+        select from item_states s
+        where s.collection_id = :collection and s.partition = p.partition and s.ready_at <= now()
+        limit :many
+    ) as s limit :many
+) as ready
 
 -- name: take_returned
--- Items that have been given back, failed or expired: those never nacked first, then the longest since.
+-- Items that have been given back, failed or expired: those never nacked first, then the longest since. A few are sorted;
+-- among many, that order comes from an index, which leads past those that have to wait.
 with partitions as (
     select distinct partition from pools
     where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
@@ -51,11 +59,19 @@ offered as materialized (
         order by s.nacked_at nulls first, s.leased_at nulls first, s.pool_id, s.position
     ) as place
     from partitions p cross join lateral (
-        select * from item_states s
-        where s.collection_id = :collection and s.partition = p.partition
-            and s.ready_at is not null and s.ready_at <= now()
-        order by s.nacked_at nulls first, s.leased_at nulls first, s.pool_id, s.position
-        limit :need
+        (
+            select * from item_states s
+            where s.collection_id = :collection and s.partition = p.partition and :few and s.ready_at <= now()
+            order by s.ready_at
+            limit :many
+        )
+        union all (
+            select * from item_states s
+            where s.collection_id = :collection and s.partition = p.partition and not :few
+                and s.ready_at is not null and s.ready_at <= now()
+            order by s.nacked_at nulls first, s.leased_at nulls first, s.pool_id, s.position
+            limit :need
+        )
     ) as s
     order by s.nacked_at nulls first, s.leased_at nulls first, s.pool_id, s.position
     limit :need
@@ -167,10 +183,14 @@ select id, expires_at from added
 -- When the next item may come back, for those who find nothing.
 select extract(epoch from least(
     (select min(expires_at) from leases where collection_id = :collection and ended_at is null),
-    (select min(ready_at) from (
-        select ready_at from item_states
-        where collection_id = :collection and ready_at is not null limit 1000
-    ) as waiting)
+    (
+        select min(first.ready_at) from (select distinct partition from pools where collection_id = :collection) as p
+        cross join lateral (
+            select ready_at from item_states s
+            where s.collection_id = :collection and s.partition = p.partition and s.ready_at is not null
+            order by ready_at limit 1
+        ) as first
+    )
 ) - now())::double precision as seconds
 
 -- name: find

@@ -202,6 +202,7 @@ item_states = Table(
         "position",
         postgresql_where=text("ready_at is not null"),
     ),
+    Index("item_states_ready", "collection_id", "partition", "ready_at", postgresql_where=text("ready_at is not null")),
     Index("item_states_held", "lease_id", postgresql_where=text(HELD)),
     Index(
         "item_states_ended_badly",

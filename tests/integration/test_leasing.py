@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from infra import collections, db, imports
 from infra.imports import NewItem
-from infra.leasing import desk, expiry
+from infra.leasing import desk, expiry, taking
 from infra.leasing.collection import enter
 from schemas.collections import CollectionRequest
 from schemas.items import ItemState
@@ -365,6 +366,45 @@ def test_the_database_refuses_a_move_from_another_state(hundred: Engine) -> None
         connection.execute(text("insert into grants select pool_id, lo, hi, taken, lease_id from grants"))
     with hundred.begin() as connection:
         assert db.rows(connection, "items.collections", after="", limit=5)[0]["name"] == "c"
+
+
+@pytest.mark.row("S2-04")
+@pytest.mark.parametrize("many", [1, 1000], ids=["many", "few"])
+def test_what_was_given_back_comes_in_turn(database: Engine, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    monkeypatch.setattr(taking, "MANY", many)
+    make(database, "c", [NewItem(f"k{n}", f"p{n % 2}", "{}") for n in range(12)], retry_seconds=0)
+    leases = [acquire(database, 4) for _ in range(3)]
+    submit(database, leases[0], "nacked", *keys(leases[0])[:2])
+    for lease in (leases[2], leases[0], leases[1]):
+        ask(database, {"op": "release", "lease": lease["lease"]})
+    again = [set(keys(acquire(database, count))) for count in (2, 4, 4, 2)]
+    nacked, others = set(keys(leases[0])[:2]), set(keys(leases[0])[2:])
+    assert again == [others, set(keys(leases[1])), set(keys(leases[2])), nacked]
+
+
+@pytest.mark.parametrize("query", ["leases.offered", "leases.take_returned", "leases.due"])
+def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: str) -> None:
+    make(database, "c", [f"k{n}" for n in range(8000)], retry_seconds=3600)
+    for _ in range(8):
+        submit(database, acquire(database, 1000), "failed")
+    ask(database, {"op": "move", "moves": [{"key": "k7", "state": "available"}]})
+    terms: dict[str, Any] = {
+        "collection": 1,
+        "partition": None,
+        "many": 1000,
+        "few": True,
+        "need": 100,
+        "starts": "{1}",
+    }
+    terms |= {"leases": f"{{{uuid4()}}}", "workers": ["w"]}
+    explained = text(f"explain (analyze, format json) {db.sql(query).text}")
+    with database.connect() as connection:
+        enter(connection, ["c"])
+        [plan] = connection.execute(explained, {name: terms[name] for name in explained.compile().params}).scalar_one()
+        assert looked_at(plan["Plan"]) < 100
+        connection.rollback()
+    [lease] = ask(database, {"op": "acquire", "count": 100})
+    assert keys(lease) == ["k7"]
 
 
 @pytest.mark.parametrize("query", ["leases.complete", "leases.return", "leases.contents", "leases.keys_of"])
