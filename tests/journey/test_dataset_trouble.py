@@ -1,12 +1,14 @@
 """Trouble on the way from uploads to datasets: kills, poison, repeats, and how it is told while it goes on."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pika
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from infra import db
 from infra.cli.exits import Exit
@@ -14,10 +16,14 @@ from infra.settings import Settings
 from infra.storage import Storage
 from tests.broker import publishing
 from tests.gallery import Studio, packed, squares
+from tests.journey.halfway import halted
 from tests.journey.test_cli import reelmill
 from tests.journey.test_events import listening
 from tests.journey.test_events import told as told_by
 from tests.system import System, until
+
+#: Its lease cannot be renewed while somebody has its row.
+HOLD = text("update jobs set lease_until = now() + interval '10 min' where id = :job and state = 'running'")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def test_a_kill_at_half_time_changes_nothing_of_what_is_made(studio: Studio, tmp
         assert not there or view["status"] == 1
         return view
 
-    until(lambda: look()["task_count"] >= 4, "some tasks are there")
+    until(lambda: halted(system, "splitter", lambda: look()["task_count"] >= 4), "some tasks are there")
     for name in ("splitter", "relay"):
         system.kill(name)
     system.lapse()
@@ -108,7 +114,10 @@ def _by_force(studio: Studio, project: str, asked: dict[str, Any]) -> None:
         assert {task["frame_count"] for task in now} == ({30} if ids == before else {45})
         return ids
 
-    until(lambda: served() and studio.get(f"/v1/uploads/{upload['id']}")["task_count"] >= 3, "new tasks are cut aside")
+    def aside() -> bool:
+        return bool(served()) and studio.get(f"/v1/uploads/{upload['id']}")["task_count"] >= 3
+
+    until(lambda: halted(system, "splitter", aside), "new tasks are cut aside")
     system.kill("splitter")
     assert served() == before
     assert studio.frames(marked)[1]["boxes"][0]["label"] == "person"
@@ -169,6 +178,20 @@ def test_a_poisoned_task_fails_alone_and_is_built_once_it_is_cured(studio: Studi
     assert view["id"] in reelmill(system, "dataset", "list", "poison", "--json").stdout
 
 
+@contextmanager
+def held_up(system: System, job: str) -> Iterator[None]:
+    """Once a job runs, it gets no further: somebody has its row, and every word of its progress waits for that."""
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1, idle_seconds=3600)
+
+    def taken(connection: Connection) -> bool:
+        return connection.execute(HOLD, {"job": job}).rowcount == 1
+
+    with engine.begin() as connection:
+        until(lambda: taken(connection), "the job runs")
+        yield
+    engine.dispose()
+
+
 @pytest.mark.row("S3-44")
 def test_nobody_waits_for_a_slow_task(studio: Studio, tmp_path: Path) -> None:
     system = studio.system
@@ -179,14 +202,19 @@ def test_nobody_waits_for_a_slow_task(studio: Studio, tmp_path: Path) -> None:
     tasks = studio.tasks(project)
     for task in tasks:
         studio.accept(task["id"])
-    made = studio.version(
-        "uneven",
-        projects=[project],
-        split={"percentages": {"training": 100, "validation": 0, "testing": 0}},
-        augmentations=[{"type": name, "percent": 100} for name in ("noise_gaussian", "blur_median", "rotate")],
-        formats=[],
-    )
+    body = {
+        "projects": [project],
+        "split": {"percentages": {"training": 100, "validation": 0, "testing": 0}},
+        "augmentations": [{"type": name, "percent": 100} for name in ("noise_gaussian", "blur_median", "rotate")],
+        "formats": [],
+    }
+    asked = studio.http.post("/v1/datasets/uneven/versions", json=body)
+    assert asked.status_code == 202, asked.text
+    here = f"/v1/dataset-versions/{asked.json()['id']}"
     slow = next(task["id"] for task in tasks if task["frame_count"] == 150)
+    with held_up(system, next(t["job_id"] for t in studio.get(here)["task_list"] if t["task_id"] == slow)):
+        until(lambda: studio.get(here)["tasks"]["complete"] == 20, "the others are done")
+    made = studio.built(asked.json()["id"])
     job = {task["task_id"]: system.job(task["job_id"]) for task in made["task_list"]}
     fast = [job[task["id"]] for task in tasks if task["id"] != slow]
     assert len(fast) == 20
