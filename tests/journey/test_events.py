@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,20 +16,23 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
+from gateway.stream import STUCK_SECONDS
 from infra import db, events
 from infra.cli.exits import Exit
 from tests.journey.test_cli import reelmill
 from tests.makers import UNPUBLISHED
 from tests.receiver import receiving
-from tests.system import System, until
+from tests.system import PATIENCE, System, until
 
+#: Streams are told that the gateway stops, however busy the machine is.
+PATIENT = {"REELMILL_GRACE_SECONDS": "30"}
 LATER = {"run_at": "2100-01-01T00:00:00Z"}
 Message = dict[str, str]
 
 
 @pytest.fixture(scope="module", name="system")
 def running(shared: System) -> System:
-    shared.start("gateway", "relay")
+    shared.start("gateway", "relay", **PATIENT)
     return shared
 
 
@@ -52,7 +56,7 @@ def cancelled(system: System, file: str) -> str:
 
 
 def changes(system: System, **query: Any) -> dict[str, Any]:
-    answer = system.http.get("/v1/changes", params=query, timeout=90)
+    answer = system.http.get("/v1/changes", params=query, timeout=120)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
@@ -89,7 +93,7 @@ def listening(
     system: System, path: str = "/v1/events", headers: dict[str, str] | None = None, **query: Any
 ) -> Iterator[Iterator[Message]]:
     accept = {"Accept": "text/event-stream", **(headers or {})}
-    with system.http.stream("GET", path, params=query, headers=accept, timeout=60) as answer:
+    with system.http.stream("GET", path, params=query, headers=accept, timeout=120) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield messages(answer)
@@ -229,16 +233,38 @@ def test_a_listener_who_does_not_read_holds_up_nobody_and_gets_everything_later(
         next(heard)
         assert slow.recv(12) == b"HTTP/1.1 200"
         insert(engine, 20_000, size=1000)
-        seen = [told(next(heard))["seq"] for _ in range(20_000)]
+        seen: list[int] = []
+        early, looked = b"", time.monotonic()
+        while len(seen) < 20_000:
+            seen.append(told(next(heard))["seq"])
+            if time.monotonic() - looked > STUCK_SECONDS / 3:  # who takes nothing for longer is cut off
+                early, looked = early + waiting_at(slow), time.monotonic()
         assert seen == list(range(start + 1, start + 20_001))
-        with slow.makefile("rb") as lines:
-            ids: list[int] = []
-            while not ids or ids[-1] < start + 20_000:
-                line = lines.readline()
-                assert line
-                if line.startswith(b"data: {"):
-                    ids.append(orjson.loads(line[6:])["seq"])
+        ids: list[int] = []
+        for line in lines_of(early, slow):
+            if line.startswith(b"data: {"):
+                ids.append(orjson.loads(line[6:])["seq"])
+                if ids[-1] >= start + 20_000:
+                    break
         assert ids == seen
+
+
+def waiting_at(listener: socket.socket) -> bytes:
+    """What can be read without waiting."""
+    pieces = []
+    with suppress(BlockingIOError):
+        while piece := listener.recv(65536, socket.MSG_DONTWAIT):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def lines_of(early: bytes, listener: socket.socket) -> Iterator[bytes]:
+    """The lines of what was read before and of what comes."""
+    *whole, begun = early.split(b"\n")
+    yield from whole
+    with listener.makefile("rb") as rest:
+        yield begun + rest.readline()
+        yield from rest
 
 
 def test_the_gateway_stops_in_order_although_somebody_listens(system: System, engine: Engine, file: str) -> None:
@@ -251,10 +277,10 @@ def test_the_gateway_stops_in_order_although_somebody_listens(system: System, en
         assert next(heard) == {"event": "close", "data": '{"reason":"shutdown"}'}
         assert list(heard) == []
         assert waiting.result()["next"] == start
-    system.processes["gateway"].wait(timeout=30)
+    system.processes["gateway"].wait(timeout=PATIENCE)
     assert "Finished server process" in system.log("gateway")
     assert "graceful shutdown exceeded" not in system.log("gateway")
-    system.start("gateway")
+    system.start("gateway", **PATIENT)
 
 
 def test_the_command_shows_what_happened_and_stays_for_what_happens(system: System, engine: Engine, file: str) -> None:
@@ -293,7 +319,7 @@ def following(system: System, *arguments: str) -> Iterator[Iterator[str]]:
         finally:
             running.send_signal(signal.SIGINT)
             try:
-                running.wait(timeout=30)
+                running.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 running.kill()
                 raise
@@ -326,7 +352,7 @@ def test_a_name_that_has_come_to_lead_into_our_network_is_found_out_at_delivery(
                 {"url": url, "seq": start},
             )
         insert(engine, 1)
-        error = "select error from webhook_deliveries where attempt = 1"
+        error = "select error from webhook_deliveries where attempt >= 1"
         assert until(lambda: value(engine, error), "the delivery was tried") == "private_address"
         assert not receiver.letters
         with engine.begin() as connection:
