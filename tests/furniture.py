@@ -162,6 +162,14 @@ def _datasets(made: Furniture, tag: str) -> None:
     }
 
 
+def handing_out(http: httpx.Client) -> None:
+    """Wait until items are handed out: a dispatcher has its queue, and the gateway a way to it."""
+    here = f"/v1/collections/first-{uuid.uuid4().hex[:8]}"
+    made = http.put(here, json={})
+    assert made.is_success, made.text
+    until(lambda: http.post(f"{here}/leases", json={}).is_success, "items are handed out")
+
+
 def operators(made: Furniture) -> None:
     """What only an operator can make: a webhook."""
     hook = made.ask("POST", "/v1/webhooks", json={"url": "https://93.184.216.34/hook", "types": ["#"]})

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra import db
+from tests.furniture import handing_out
 from tests.journey.test_items import imported, report
-from tests.system import System, until
+from tests.system import System
 
 CONTENT = b"id,size\na,1\nb,2\nb,3\n,4\nc,5\n"
 FIRST = {"lines": 5, "inserted": 3, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
@@ -17,7 +18,7 @@ NOTHING = FIRST | {"inserted": 0, "unchanged": 3}
 @pytest.fixture(scope="module")
 def running(shared: System) -> System:
     shared.start("gateway", "dispatcher", "relay", "keeper")
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     return shared
 
 

@@ -20,6 +20,7 @@ from infra import db
 from infra.cli.app import main
 from infra.cli.exits import Exit
 from infra.tokens import Role
+from tests.furniture import handing_out
 from tests.journey.test_items import by_state, imported
 from tests.journey.test_legacy_segments import as_role
 from tests.system import System, until
@@ -36,7 +37,7 @@ KEY = {"key": ["Album Title", "Artist Name"]}
 @pytest.fixture(scope="module")
 def running(shared: System) -> System:
     shared.start("gateway", "dispatcher", "relay", "keeper")
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     return shared
 
 
@@ -468,5 +469,5 @@ def test_an_interrupted_run_gives_back_what_it_holds(running: System) -> None:
         )
         until(holds, "it has its lease")
         os.kill(started.pid, number)
-        assert started.wait(timeout=60) == 130
+        assert started.wait(timeout=120) == 130
         assert not holds()

@@ -12,7 +12,8 @@ import orjson
 import psutil
 import pytest
 
-from tests.system import System, until
+from tests.furniture import handing_out
+from tests.system import System
 
 AUDIOSET = Path(__file__).parents[3] / "shared/data/audioset/datasplits/eval_segments.csv"
 LINES = 200_000
@@ -22,7 +23,7 @@ MEMORY_LIMIT = 400 * 1024**2
 @pytest.fixture(scope="module")
 def running(shared: System) -> System:
     shared.start("gateway", "dispatcher", "relay", "keeper")
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     return shared
 
 

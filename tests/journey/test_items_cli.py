@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.cli.exits import Exit
+from tests.furniture import handing_out
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
 
@@ -19,7 +20,7 @@ HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="module")
 def system(shared: System) -> System:
     shared.start("gateway", "dispatcher", "relay", "keeper")
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     return shared
 
 
@@ -88,5 +89,5 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     )
     until(lambda: counts(system, "slow").get("leased") == 3, "it has its lease")
     os.killpg(worker.pid, signal.SIGINT)
-    assert worker.wait(timeout=60) == 130
+    assert worker.wait(timeout=120) == 130
     assert counts(system, "slow") == {"available": 4}

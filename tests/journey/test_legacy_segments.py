@@ -11,6 +11,7 @@ import pytest
 
 from infra import db, tokens
 from infra.tokens import Role
+from tests.furniture import handing_out
 from tests.system import System, local_client, until
 
 BASE = "/api/segments"
@@ -22,7 +23,7 @@ ODD = ('it\'s "odd"', "-dash", "a/b%2f", "<script>alert(1)</script>", "next", "Ã
 @pytest.fixture(scope="module")
 def running(shared: System) -> System:
     shared.start("gateway", "dispatcher", "relay")
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     return shared
 
 
@@ -182,8 +183,9 @@ def test_a_token_and_an_owner(running: System) -> None:
     with as_role(running, Role.READER) as reader:
         assert reader.get(NEXT).status_code == 403
         assert reader.get(f"{BASE}/count").status_code == 200
-    for address in ("/", NEXT, f"{BASE}/count", f"{BASE}/only", "/id/only"):
-        assert httpx.get(running.url + address).status_code == 401
+    with local_client(running.url) as nobody:
+        for address in ("/", NEXT, f"{BASE}/count", f"{BASE}/only", "/id/only"):
+            assert nobody.get(address).status_code == 401
 
 
 @pytest.mark.row("S0-12", "S0-20", "S0-21")
@@ -198,6 +200,8 @@ def test_what_expires_or_fails_comes_back_until_its_attempts_are_spent(running: 
         return told if told["success"] else None
 
     assert until(again, "it is offered again")["attempt"] == 2
+    lasting = running.http.put(here, json={"retry_seconds": 0, "ttl": 600, "max_attempts": 3})
+    assert lasting.is_success, lasting.text
     third = until(again, "and again")
     assert set_state(running, "x", "failed", error="gone dark", lease=third["lease"], **query).is_success
     assert again() is None

@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from infra import metrics
 from infra.topology import JOBS
 from tests.broker import publishing
+from tests.furniture import handing_out
 from tests.receiver import receiving
 from tests.system import System, until
 
@@ -28,7 +29,7 @@ SAMPLE = re.compile(r"^([a-z_]+?)(?:_bucket|_count|_sum|_created)?(?:{[^}]*})? [
 
 def scrape(system: System, name: str) -> str:
     ports = [json.loads(line)["port"] for line in system.log(name).splitlines() if "probes.ready" in line]
-    return httpx.get(f"http://127.0.0.1:{ports[-1]}/metrics", timeout=10).text if ports else ""
+    return httpx.get(f"http://127.0.0.1:{ports[-1]}/metrics", timeout=120).text if ports else ""
 
 
 def shown(system: System) -> set[str]:
@@ -43,6 +44,7 @@ def publish_nonsense(system: System) -> None:
 @pytest.mark.row("X-13")
 def test_every_metric_has_a_sample_in_a_running_system(shared: System) -> None:
     shared.start(*PROCESSES, REELMILL_WEBHOOK_PRIVATE="1")
+    handing_out(shared.http)
     with receiving() as receiver, shared.http.stream("GET", "/v1/events") as stream:
         assert stream.status_code == 200
         assert shared.http.post("/v1/webhooks", json={"url": receiver.url}).status_code == 201

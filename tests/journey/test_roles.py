@@ -18,8 +18,8 @@ from gateway.routes import ENDPOINTS
 from infra import db, tokens
 from infra.settings import Settings
 from infra.tokens import Role
-from tests.furniture import Furniture
-from tests.system import System, local_client
+from tests.furniture import Furniture, handing_out
+from tests.system import System, local_client, until
 
 #: What every answer says, whatever it is about; and what none says.
 GUARDS = {"x-content-type-options": "nosniff", "x-frame-options": "DENY"}
@@ -37,6 +37,8 @@ def name(endpoint: Endpoint) -> str:
 @pytest.fixture(scope="module")
 def system(shared: System) -> System:
     shared.start("gateway", "dispatcher", REELMILL_AUTH_FAILURES="10000")
+    handing_out(shared.http)
+    until(lambda: shared.http.get("/readyz").is_success, "the gateway is ready")
     return shared
 
 
@@ -114,4 +116,4 @@ def test_a_route_is_for_those_who_have_its_role(system: System, secrets: dict[Ro
 @pytest.mark.parametrize("endpoint", OPEN, ids=name)
 def test_an_open_route_tells_strangers_nothing_but_health(system: System, endpoint: Endpoint) -> None:
     assert endpoint.path in {"/healthz", "/readyz"}
-    assert call(system, endpoint, None).is_success
+    until(lambda: call(system, endpoint, None).is_success, f"{endpoint.path} is well")

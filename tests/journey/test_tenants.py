@@ -20,7 +20,7 @@ from infra import db, tenancy, tokens
 from infra.tables import metadata
 from infra.tokens import Role
 from tests.clips.factory import Clips, Recipe
-from tests.furniture import COMMON, NOBODY, PLACE, Furniture, furnish
+from tests.furniture import COMMON, NOBODY, PLACE, Furniture, furnish, handing_out
 from tests.labelled import client
 from tests.system import System, local_client, until
 
@@ -109,7 +109,7 @@ def callers(
     outside = tmp_path_factory.mktemp("guard")
     (outside / "sitecustomize.py").write_text(GUARD)
     shared.start(*NAMES, PYTHONPATH=str(outside), OUTSIDE=str(outside / "calls"))
-    until(lambda: "reelmill.leases" in shared.log("dispatcher"), "the dispatcher has its queue")
+    handing_out(shared.http)
     with database.begin() as connection:
         secrets = {name: tokens.create(connection, name, ROLES, tenant=f"of-{name}") for name in ("ann", "bob")}
     opened = {name: client(shared, secret) for name, secret in secrets.items()}
@@ -330,6 +330,8 @@ def test_jobs_name_nothing_that_is_anothers(
     ]
     assert states == ["scheduled", "cancelled"]
     # The feed and the streams say nothing of it; operators hear everything.
+    told = {answer.json()["id"] for answer in both}
+    until(lambda: told <= feed(shared.http), "both are in the feed")
     heard = {name: feed(http) for name, http in callers.items()} | {"all": feed(shared.http)}
     assert both[0].json()["id"] in heard["ann"] - heard["bob"]
     assert both[1].json()["id"] in heard["bob"] - heard["ann"]
