@@ -23,7 +23,7 @@ KIND = "analyze.sleep"
 def running(shared: System) -> System:
     shared.start("gateway", "relay", "analyzer")
     until(lambda: "broker.connected" in shared.log("analyzer"), "the analyzer has its queue")
-    until(lambda: shared.http.get("/readyz").is_success, "the gateway reaches the broker")
+    until(lambda: shared.http.get("/readyz").json()["checks"]["broker"], "the gateway reaches the broker")
     return shared
 
 

@@ -132,7 +132,7 @@ def pair(stack: Stack, admin: Engine, vhosts: Vhosts, tmp_path_factory: pytest.T
     ):
         made = []
         for system in (left, right):
-            system.start("gateway", "keeper")
+            system.start("gateway", "keeper", "relay")
             made.append(Deployment(system, db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2)))
         yield Pair(*made)
         for each in made:
