@@ -69,7 +69,7 @@ class Annotations:
 
     def post(self, what: str, body: Any) -> dict[str, Any]:
         """Post to a collection of the project."""
-        answer = self.http.post(f"/v1/labelling-projects/{self.name}/{what}", json=body, timeout=60)
+        answer = self.http.post(f"/v1/labelling-projects/{self.name}/{what}", json=body, timeout=120)
         assert answer.is_success, answer.text
         return dict(answer.json())
 

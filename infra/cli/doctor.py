@@ -16,7 +16,7 @@ from infra.cli.exits import Exit
 
 ROOM_BYTES = 5 * 1024**3
 BROKER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @dataclass(frozen=True)

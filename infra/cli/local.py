@@ -29,7 +29,7 @@ COMMANDS = {
     "keeper": ("-m", "consumers", "keeper"),
     "exporter": ("-m", "consumers", "exporter"),
 }
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 
 
 class Local:

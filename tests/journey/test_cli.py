@@ -120,7 +120,7 @@ def test_every_list_speaks_json_and_completion_is_there(system: System) -> None:
     for shell in ("bash", "zsh", "fish"):
         asked = os.environ | {"_REELMILL_COMPLETE": f"source_{shell}"}
         program = Path(sys.executable).with_name("reelmill")
-        script = subprocess.run([program], env=asked, capture_output=True, text=True, check=False, timeout=60)
+        script = subprocess.run([program], env=asked, capture_output=True, text=True, check=False, timeout=120)
         assert (script.returncode, "_REELMILL_COMPLETE=complete_" in script.stdout) == (Exit.OK, True)
 
 

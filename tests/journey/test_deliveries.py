@@ -18,7 +18,7 @@ from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
 from tests.journey.test_cli import reelmill
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 SIZES = {"01 - Café.flac": 10, "02 - B & C.flac": 20, "scans/front.png": 5}
 TASK = text("insert into fetch_tasks (host, external_id, created_by, updated_by) values (:host, :id, 'me', 'me')")
@@ -157,7 +157,8 @@ def test_objects_under_a_prefix_are_looked_at_and_hashed(world: World) -> None:
     assert good["outcome"] == "matched"
     assert world.state("a.example", "50") == ("filled", prefix, "test")
     there = world.system.http.get(f"/v1/deliveries/{good['id']}/files/{quote('cd2/a & b.flac')}")
-    assert httpx.get(there.headers["location"]).content == content["cd2/a & b.flac"]
+    with local_client("") as store:
+        assert store.get(there.headers["location"]).content == content["cd2/a & b.flac"]
     for wrong in ("jobs/", "incoming/../jobs", "incoming", "/incoming/x", "incoming//x", ""):
         assert world.system.http.post("/v1/deliveries", json={"prefix": wrong}).status_code == 400, wrong
 
@@ -178,7 +179,7 @@ def test_an_upload_by_presigned_addresses_fills_its_task(world: World) -> None:
     assert [each["path"] for each in given["files"]] == sorted(sizes)
     here = f"/v1/deliveries/{given['id']}"
     assert world.system.http.get(here).json()["state"] == "open"
-    with httpx.Client() as store:
+    with local_client("") as store:
         for each in given["files"]:
             address = urlsplit(each["url"])
             wrong_key = address._replace(path=f"{address.path}0").geturl()
@@ -188,15 +189,17 @@ def test_an_upload_by_presigned_addresses_fills_its_task(world: World) -> None:
     assert (done["outcome"], done["location"]) == ("matched", f"deliveries/{given['id']}")
     for host, external_id in (("a.example", "60"), ("b.example", "61")):
         assert world.state(host, external_id) == ("filled", done["location"], "test")
-    for path, size in sizes.items():
-        there = world.system.http.get(f"{here}/files/{quote(path)}")
-        assert (there.status_code, httpx.get(there.headers["location"]).content) == (307, b"x" * size), path
+    with local_client("") as store:
+        for path, size in sizes.items():
+            there = world.system.http.get(f"{here}/files/{quote(path)}")
+            assert (there.status_code, store.get(there.headers["location"]).content) == (307, b"x" * size), path
     assert world.system.http.get(f"{here}/files/other").status_code == 404
     again = world.system.http.post(f"{here}/complete")
     assert (again.status_code, again.json()["job_id"]) == (202, done["job_id"])
 
     short = world.system.http.post("/v1/deliveries/uploads", json=offer).json()
-    httpx.put(short["files"][0]["url"], content=b"y" * short["files"][0]["size"])
+    with local_client("") as store:
+        store.put(short["files"][0]["url"], content=b"y" * short["files"][0]["size"])
     part = world.checked(world.system.http.post(f"/v1/deliveries/{short['id']}/complete"))
     assert part["outcome"] == "partial"
     assert world.state("a.example", "60")[1] == done["location"]

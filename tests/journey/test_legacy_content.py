@@ -1,5 +1,6 @@
 """The old content processor, with the fields, numbers and codes of its README."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.clips import barcode_clip
 from tests.gallery import Studio, image, squares
-from tests.system import System, until
+from tests.system import System, local_client, until
 
 UPLOAD, PROJECT = "5f0c3a2b9d8e7f6a5b4c3d2e", "60aa11bb22cc33dd44ee55ff"
 PATH = "/api/processContent"
@@ -25,6 +26,12 @@ def file(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> str:
     clip = tmp_path_factory.mktemp("clip") / "Cam1-15-16-9.mp4"
     name = studio.http.post("/v1/files", params={"name": clip.name}, content=squares(clip)).json()["file_id"]
     return str(name)
+
+
+@pytest.fixture
+def stranger(studio: Studio) -> Iterator[httpx.Client]:
+    with local_client(studio.system.url) as asking:
+        yield asking
 
 
 def form(file: str, **changes: Any) -> dict[str, Any]:
@@ -53,12 +60,13 @@ def over(studio: Studio, upload: str) -> dict[str, Any]:
 
 
 @pytest.mark.row("S3-01", "S3-03", "S3-12", "S3-15")
-def test_the_form_of_the_readme_works_with_a_token_in_auth_key(studio: Studio, file: str) -> None:
-    stranger = studio.system.url + PATH
+def test_the_form_of_the_readme_works_with_a_token_in_auth_key(
+    studio: Studio, stranger: httpx.Client, file: str
+) -> None:
     for key in (None, "", "fixed-shared-key"):
-        refused = httpx.post(stranger, data=form(file) | ({"auth_key": key} if key is not None else {}))
+        refused = stranger.post(PATH, data=form(file) | ({"auth_key": key} if key is not None else {}))
         assert (refused.status_code, refused.json()["success"]) == (401, False)
-    answer = httpx.post(stranger, data=form(file, auth_key=studio.system.token))
+    answer = stranger.post(PATH, data=form(file, auth_key=studio.system.token))
     assert answer.status_code == 202, answer.text
     assert answer.json()["upload_id"] == UPLOAD
     assert answer.json()["status"] == 0
@@ -69,7 +77,7 @@ def test_the_form_of_the_readme_works_with_a_token_in_auth_key(studio: Studio, f
     assert task["record"]["original_frames"] == list(range(0, 30, 2))
     assert task["record"]["skipFrameCount"] == 24 / 5
     assert (task["record"]["Originalframerate"], task["record"]["frameRate"]) == (10, 5)
-    again = httpx.post(stranger, data=form(file, auth_key=studio.system.token, upload_id="0" * 24))
+    again = stranger.post(PATH, data=form(file, auth_key=studio.system.token, upload_id="0" * 24))
     assert (again.status_code, again.json()["code"]) == (409, "content_exists")
     as_json = studio.http.post(PATH, json=form(file, upload_id="1" * 24, force_write=1))
     assert as_json.status_code == 202

@@ -38,7 +38,7 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
         yield process, tmp_path / "home"
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
 
 def running(home: Path) -> list[psutil.Process]:
@@ -62,23 +62,23 @@ def test_up_serves_mends_and_leaves_nothing(up: tuple[subprocess.Popen[bytes], P
         found = endpoints.read(home)
         return found if found is not None and found.http is not None else None
 
-    where = until(ready, "everything is up", patience=90)
+    where = until(ready, "everything is up", patience=600)
     assert where.http is not None
     assert stat.S_IMODE((home / "endpoints.json").stat().st_mode) == 0o600
     for name, url in where.metrics.items():
-        assert httpx.get(url, timeout=30).is_success, name
+        assert httpx.get(url, timeout=120).is_success, name
     next(p for p in running(home) if "analyzer" in p.cmdline()).kill()
     with local_client(where.http, where.token) as http:
         file = http.post("/v1/files", params={"name": "a"}, content=b"hello").json()["sha256"]
         job = http.post("/v1/jobs", json={"kind": "analyze.sleep", "params": {"file": file, "time": 0}}).json()["id"]
         until(lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", "a new analyzer does the job")
     made = said(home, "token", "create", "someone", "--role", "reader")
-    theirs = httpx.get(f"{where.http}/v1/jobs", headers={"Authorization": f"Bearer {made.strip()}"}, timeout=30)
+    theirs = httpx.get(f"{where.http}/v1/jobs", headers={"Authorization": f"Bearer {made.strip()}"}, timeout=120)
     assert theirs.status_code == 200
     kept = json.loads(said(home, "backup", str(home.parent / "kept"), "--json"))
     assert kept["objects"] == len(("the file", "what the job made of it"))
 
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     assert running(home) == []
     assert endpoints.read(home) is None
