@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -10,19 +11,39 @@ from typing import Any, Self
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
+from infra import broker as declaring
 from infra.settings import Settings
+from tests.system import PATIENCE, until
 
-PATIENCE = 60.0
+
+def declare(settings: Settings) -> None:
+    """Make the topology, however long the broker takes: the product gives it five seconds, and then comes again."""
+
+    def declared() -> bool:
+        try:
+            declaring.declare(settings.amqp_url.get_secret_value())
+        except declaring.BrokerAway:
+            return False
+        return True
+
+    until(declared, "the topology is there")
+
+
+def parameters(amqp_url: str) -> pika.URLParameters:
+    """Of a connection that a test may look away from for long, and a busy broker too."""
+    found = pika.URLParameters(amqp_url)
+    found.heartbeat = 0
+    found.socket_timeout = found.stack_timeout = PATIENCE
+    return found
 
 
 class Broker:
     """A connection for looking and tampering. Leave the `with` block to close it."""
 
     def __init__(self, settings: Settings) -> None:
-        parameters = pika.URLParameters(settings.amqp_url.get_secret_value())
-        parameters.heartbeat = 0  # a test may look away for long
-        self._connection = pika.BlockingConnection(parameters)
+        self._connection = pika.BlockingConnection(parameters(settings.amqp_url.get_secret_value()))
         self._channel: Any = self._connection.channel()
+        self._arrived: deque[Any] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +65,7 @@ class Broker:
         self._channel.queue_bind(name, exchange, key)
 
     def depth(self, name: str) -> int:
-        """Messages ready in a queue; -1 when there is no such queue."""
+        """Messages ready in a queue; -1 when there is no such queue. Of a busy quorum queue the broker may say 0."""
         try:
             return int(self._channel.queue_declare(name, passive=True).method.message_count)
         except ChannelClosedByBroker:
@@ -55,6 +76,15 @@ class Broker:
         """Take one message for good: `(method, properties, body)`."""
         method, properties, body = self._channel.basic_get(name, auto_ack=True)
         return (method, properties, body) if method is not None else None
+
+    def subscribe(self, name: str) -> None:
+        """From now on the messages of a queue come here as they arrive, so that none waits until it expires."""
+        self._channel.basic_consume(name, lambda _, *message: self._arrived.append(message), auto_ack=True)
+
+    def arrived(self) -> Any | None:
+        """The next message of a queue that is subscribed to, as from `take`."""
+        self._connection.process_data_events(0)
+        return self._arrived.popleft() if self._arrived else None
 
     def answer(self, question: Any, status: int, body: bytes) -> None:
         """Answer a question that was taken."""
@@ -89,7 +119,7 @@ def publishing(amqp_url: str) -> Iterator[Any]:
     A quorum queue may still drop the last unconfirmed messages of a channel that closes: three of 160 times, when a
     thousand were published on a busy machine and the channel was closed at once.
     """
-    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+    with pika.BlockingConnection(parameters(amqp_url)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         yield channel

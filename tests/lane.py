@@ -10,14 +10,14 @@ from sqlalchemy import Engine, text
 from consumers.registry import Work, work_of
 from consumers.runtime.database import Database
 from consumers.runtime.fast.loop import FastRuntime
-from infra.broker import Delivery, declare
+from infra.broker import Delivery
 from infra.ids import new_id
 from infra.settings import Settings
 from infra.topology import JOBS, queue_of
 from schemas.commands import Command
 from schemas.registry import KINDS, Consumer
 from schemas.wire import Message
-from tests.broker import publishing
+from tests.broker import declare, publishing
 from tests.desk import Desk
 from tests.system import until
 
@@ -34,7 +34,7 @@ class Lane:
     """A desk, and one fast consumer that turns only when it is told."""
 
     def __init__(self, settings: Settings, engine: Engine, work: dict[str, Work] | None = None) -> None:
-        declare(settings.amqp_url.get_secret_value())
+        declare(settings)
         self.settings = settings
         self.desk = Desk(settings, engine)
         self._url = settings.amqp_url.get_secret_value()

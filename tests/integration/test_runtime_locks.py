@@ -8,16 +8,18 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from infra.broker import declare
 from infra.settings import Settings
+from tests.broker import declare
 from tests.desk import Desk
 from tests.driven import LIMITS, Driven
 
 
 @pytest.fixture
 def driven(settings: Settings, database: Engine) -> Iterator[Driven]:
-    declare(settings.amqp_url.get_secret_value())
-    made = Driven(Desk(settings, database), settings.model_copy(update={"slots": 2}), LIMITS)
+    declare(settings)
+    # A transaction in which nothing happens ends after half a lease.
+    chosen = settings.model_copy(update={"slots": 2, "lease_seconds": 4})
+    made = Driven(Desk(settings, database), chosen, LIMITS)
     yield made
     made.runtime.close()
 
@@ -57,5 +59,5 @@ def test_a_child_that_freezes_in_a_transaction_loses_its_lock(driven: Driven, se
     assert settings.scratch is not None
     scratch = settings.scratch
     driven.until(lambda: list(scratch.glob("*/*/frozen")), "the child is frozen")
-    driven.until(lambda: free(driven, job_id), "its lock is gone", patience=30)
+    driven.until(lambda: free(driven, job_id), "its lock is gone")
     assert driven.desk.job(job_id)["state"] == "running"

@@ -6,13 +6,11 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Engine
 
-from infra import claims
-from infra.broker import declare
 from infra.settings import Settings
+from tests.broker import declare
 from tests.desk import Desk
 from tests.driven import LIMITS, Driven
 from tests.outage import cut_off
-from tests.system import until
 
 PARTS = 200
 
@@ -21,7 +19,7 @@ PARTS = 200
 def test_what_follows_comes_once_although_a_consumer_died_with_it_in_hand(
     settings: Settings, database: Engine, admin: Engine
 ) -> None:
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     desk = Desk(settings, database)
     with closing(Driven(desk, settings, LIMITS)) as first:
         job_id = first.ask("spread", PARTS)
@@ -32,15 +30,9 @@ def test_what_follows_comes_once_although_a_consumer_died_with_it_in_hand(
             first.close()
     assert desk.job(job_id)["state"] == "running"
     assert len(desk.jobs()) == 1
-    until(lambda: _rescued(database), "the claim expires")
+    desk.rescue(job_id)
     with closing(Driven(desk, settings, LIMITS)) as second:
-        desk.wake(job_id)
         assert second.end(job_id)["attempt"] == 2
     followed = [job for job in desk.jobs() if job["id"] != job_id]
     assert Counter(job["state"] for job in followed) == {"queued": PARTS, "scheduled": 1}
     assert {desk.job(job["id"])["parent_id"] for job in followed[:3]} == {job_id}
-
-
-def _rescued(database: Engine) -> bool:
-    with database.begin() as connection:
-        return bool(claims.rescue(connection, 10))
