@@ -50,11 +50,13 @@ def test_only_an_empty_queue_has_lost_something(settings: Settings, database: En
             await Wakeups(database, way_out).publish()
             with database.begin() as connection:
                 connection.execute(text("update jobs set published_at = published_at - interval '1 minute'"))
+            way_out.filled = QUEUE
             losses = Losses(settings, database, way_out)
             await losses.find()
             assert unmarked(database) == 0, "one message stands for all of them"
             with Broker(settings) as broker:
                 broker.purge(QUEUE)
+                way_out.filled = None
                 await reached(lambda: broker.depth(QUEUE) == 0, "the queue is empty")
             await losses.find()
             assert unmarked(database) == 30

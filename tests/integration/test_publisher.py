@@ -13,6 +13,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from schemas.wire import Message
 from tests.broker import Broker, reached
+from tests.system import PATIENCE, until
 
 EXCHANGE = "test.topic"
 QUEUE = "test.queue"
@@ -29,19 +30,30 @@ def broker(settings: Settings) -> Iterator[Broker]:
         yield broker
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in flight is waited for, however long it takes."""
+    monkeypatch.setattr("infra.publisher.FLUSH_SECONDS", PATIENCE)
+
+
 def message(number: int, key: str = "here") -> Message:
     return Message(routing_key=key, body=b"{}", message_id=str(number), type=key, headers={"a": "b"})
 
 
 @asynccontextmanager
-async def publishing(settings: Settings, **options: Any) -> AsyncIterator[Publisher]:
-    publisher = Publisher(settings, **options)
+async def publishing(settings: Settings, deadline: float = 300, **options: Any) -> AsyncIterator[Publisher]:
+    publisher = Publisher(settings, deadline=deadline, **options)
     await publisher.start()
     try:
         await reached(lambda: publisher.connected, "the publisher is connected")
         yield publisher
     finally:
         await publisher.stop()
+
+
+def until_there(broker: Broker, number: int, queue: str = QUEUE) -> None:
+    """Of a busy queue the broker may say at first that it is empty."""
+    until(lambda: broker.depth(queue) == number, f"{number} messages are there")
 
 
 async def publish_many(publisher: Publisher, numbers: range, exchange: str = EXCHANGE) -> list[Confirmation]:
@@ -54,7 +66,7 @@ def test_five_thousand_in_flight_are_all_confirmed(settings: Settings, broker: B
             return await publish_many(publisher, range(5000))
 
     assert Counter(asyncio.run(run())) == {ACKED: 5000}
-    assert broker.depth(QUEUE) == 5000
+    until_there(broker, 5000)
 
 
 def test_a_message_arrives_whole_and_persistent(settings: Settings, broker: Broker) -> None:
@@ -98,7 +110,7 @@ def test_unroutable_messages_come_back_each_on_its_own(settings: Settings, broke
 
     fates = asyncio.run(run())
     assert fates == [ACKED if n % 3 else RETURNED for n in range(600)]
-    assert broker.depth(QUEUE) == 400
+    until_there(broker, 400)
 
 
 def test_without_mandatory_an_unroutable_message_is_simply_confirmed(settings: Settings, broker: Broker) -> None:
@@ -151,7 +163,7 @@ def test_a_full_queue_refuses_and_every_message_is_accounted_for(settings: Setti
     fates = Counter(asyncio.run(run()))
     assert fates[ACKED] + fates[NACKED] == 500
     assert fates[NACKED] > 0
-    assert broker.depth("test.full") == fates[ACKED]
+    until_there(broker, fates[ACKED], "test.full")
 
 
 @pytest.mark.row("X-04")
@@ -172,7 +184,7 @@ def test_the_broker_goes_away_and_comes_back(settings: Settings, broker: Broker,
             await reached(lambda: fates[ACKED] >= 500, "messages flow")
             try:
                 await asyncio.to_thread(stack.rabbitmqctl, "stop_app")
-                assert not publisher.connected
+                await reached(lambda: not publisher.connected, "it sees that the broker is away")
                 assert await publisher.publish(EXCHANGE, message(0)) is UNAVAILABLE
                 with pytest.raises(BrokerAway):
                     await publisher.depth(QUEUE)
@@ -186,10 +198,13 @@ def test_the_broker_goes_away_and_comes_back(settings: Settings, broker: Broker,
     asyncio.run(run())
     assert fates[NACKED] == fates[RETURNED] == 0
     with Broker(settings) as after:
-        assert after.depth(QUEUE) >= fates[ACKED]  # a confirmed message survived; an unknown one may have
+        # A confirmed message survived; an unknown one may have.
+        until(lambda: after.depth(QUEUE) >= fates[ACKED], "every confirmed message is there")
 
 
-def test_an_alarm_blocks_publishing_but_nobody_hangs(settings: Settings, broker: Broker, stack: Stack) -> None:
+def test_an_alarm_blocks_publishing_but_nobody_hangs(
+    settings: Settings, broker: Broker, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run() -> list[Confirmation]:
         async with publishing(settings, deadline=2) as publisher:
             try:
@@ -200,10 +215,11 @@ def test_an_alarm_blocks_publishing_but_nobody_hangs(settings: Settings, broker:
             finally:
                 await asyncio.to_thread(stack.rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
             await reached(lambda: not publisher.blocked, "the broker reads again")
+            monkeypatch.setattr(publisher, "_deadline", PATIENCE)
             return [sent, refused, await publisher.publish(EXCHANGE, message(3))]
 
     assert asyncio.run(run()) == [UNKNOWN, UNAVAILABLE, ACKED]
-    assert broker.depth(QUEUE) == 2  # the unknown one did arrive in the end
+    until_there(broker, 2)  # the unknown one did arrive in the end
 
 
 def test_a_broker_that_was_never_there_refuses_at_once(settings: Settings) -> None:
@@ -229,10 +245,18 @@ def test_stopping_waits_for_what_is_in_flight(settings: Settings, broker: Broker
     assert Counter(asyncio.run(run())) == {ACKED: 300}
 
 
+async def depth(publisher: Publisher, queue: str) -> int | None:
+    """The answer that is not 0: so the broker says of a busy queue."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await publisher.depth(queue)) == 0:
+            await asyncio.sleep(0.02)
+    return answer
+
+
 def test_the_depth_of_a_queue(settings: Settings, broker: Broker) -> None:
     async def run() -> list[int | None]:
         async with publishing(settings) as publisher:
             await publish_many(publisher, range(7))
-            return [await publisher.depth(QUEUE), await publisher.depth("no.such.queue"), await publisher.depth(QUEUE)]
+            return [await depth(publisher, name) for name in (QUEUE, "no.such.queue", QUEUE)]
 
     assert asyncio.run(run()) == [7, None, 7]

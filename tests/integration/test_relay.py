@@ -12,7 +12,6 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
-from infra import broker as declaring
 from infra import claims, jobs, steps, submission
 from infra.settings import Settings
 from infra.stack import Stack
@@ -20,24 +19,38 @@ from infra.steps import Checkpoint
 from infra.topology import EVENTS, JOBS, UNROUTABLE, queue_of
 from schemas import wire
 from schemas.registry import Consumer
-from tests.broker import Broker
+from tests.broker import Broker, declare
 from tests.makers import UNPUBLISHED, new_command, new_file, stored
-from tests.system import System, until
+from tests.system import PATIENCE, System, until
 
 QUEUE = queue_of(Consumer.ANALYZER)
 
 
 @pytest.fixture
 def broker(settings: Settings) -> Iterator[Broker]:
-    declaring.declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     with Broker(settings) as broker:
         yield broker
 
 
 @pytest.fixture
 def relay(system: System) -> System:
-    """One relay that is quick to notice losses, and leads."""
-    system.start("relay", REELMILL_REPUBLISH_SECONDS="1")
+    """One relay that is quick to notice losses, and leads.
+
+    Of a busy queue the broker may say that it is empty. Then the relay publishes again what is there: a queue never has
+    fewer messages than jobs, but at times more.
+    """
+    return leading(system, "1")
+
+
+@pytest.fixture
+def calm(system: System) -> System:
+    """One relay that looks for no losses as long as a test lasts, and leads."""
+    return leading(system, "3600")
+
+
+def leading(system: System, republish_seconds: str) -> System:
+    system.start("relay", REELMILL_REPUBLISH_SECONDS=republish_seconds)
     until(lambda: role(system, "relay") == "leader", "the relay leads")
     return system
 
@@ -52,7 +65,7 @@ def port(system: System, name: str) -> int | None:
 
 def probe(system: System, name: str, path: str) -> httpx.Response:
     found = until(lambda: port(system, name), f"the probes of {name} answer")
-    return httpx.get(f"http://127.0.0.1:{found}{path}", timeout=10)
+    return httpx.get(f"http://127.0.0.1:{found}{path}", timeout=60)
 
 
 def role(system: System, name: str) -> str:
@@ -78,7 +91,7 @@ def count(engine: Engine, query: str) -> int:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def test_jobs_that_nobody_published_are_published_once(relay: System, database: Engine, broker: Broker) -> None:
+def test_jobs_that_nobody_published_are_published_once(calm: System, database: Engine, broker: Broker) -> None:
     ids = submit(database, 300)
     until(lambda: broker.depth(QUEUE) == 300, "every job has its message")
     until(lambda: count(database, "select count(*) from jobs where published_at is null") == 0, "every job is marked")
@@ -90,7 +103,7 @@ def test_jobs_that_nobody_published_are_published_once(relay: System, database: 
 
 
 @pytest.mark.row("X-04")
-def test_a_debt_is_paid_by_a_job_that_is_published_again(relay: System, database: Engine, broker: Broker) -> None:
+def test_a_debt_is_paid_by_a_job_that_is_published_again(calm: System, database: Engine, broker: Broker) -> None:
     submit(database)
     until(lambda: broker.depth(QUEUE) == 1, "the job has its message")
     with database.begin() as connection:
@@ -100,7 +113,7 @@ def test_a_debt_is_paid_by_a_job_that_is_published_again(relay: System, database
 
 
 @pytest.mark.row("X-04", "S1-07")
-def test_the_broker_is_away_and_comes_back(relay: System, database: Engine, settings: Settings, stack: Stack) -> None:
+def test_the_broker_is_away_and_comes_back(calm: System, database: Engine, settings: Settings, stack: Stack) -> None:
     with Broker(settings) as broker:
         until(lambda: broker.depth(QUEUE) == 0, "the topology is there")
         broker.queue("test.events", EVENTS, "#")
@@ -109,15 +122,15 @@ def test_the_broker_is_away_and_comes_back(relay: System, database: Engine, sett
         submit(database, 20)
         numbered = "select count(*) from events where seq is not null"
         until(lambda: count(database, numbered) == 21, "the events are numbered all the same")
-        until(lambda: probe(relay, "relay", "/readyz").status_code == 503, "the relay says that it is not ready")
-        assert probe(relay, "relay", "/healthz").is_success
+        until(lambda: probe(calm, "relay", "/readyz").status_code == 503, "the relay says that it is not ready")
+        assert probe(calm, "relay", "/healthz").is_success
     finally:
         stack.rabbitmqctl("start_app")
     with Broker(settings) as broker:
         until(lambda: broker.depth(QUEUE) == 20, "the jobs are published once the broker is back")
         until(lambda: broker.depth("test.events") >= 21, "and so are the events")
         assert in_order(broker, "test.events", 1) == 22
-    until(lambda: probe(relay, "relay", "/readyz").is_success, "the relay is ready")
+    until(lambda: probe(calm, "relay", "/readyz").is_success, "the relay is ready")
 
 
 def test_the_topology_comes_back_by_itself(relay: System, database: Engine, broker: Broker) -> None:
@@ -125,17 +138,23 @@ def test_the_topology_comes_back_by_itself(relay: System, database: Engine, brok
     broker.delete_exchange(JOBS)
     broker.delete(QUEUE)
     submit(database, 5)
-    until(lambda: broker.depth(QUEUE) == 5, "exchange, queue and binding are back, and the jobs are in the queue")
+    until(lambda: broker.depth(QUEUE) >= 5, "exchange, queue and binding are back, and the jobs are in the queue")
     assert broker.depth(UNROUTABLE) == 0
 
 
 @pytest.mark.row("X-09")
 def test_lost_messages_are_published_again(relay: System, database: Engine, broker: Broker) -> None:
-    ids = submit(database, 6)
-    until(lambda: broker.depth(QUEUE) == 6, "the jobs are published")
+    ids = {str(i) for i in submit(database, 6)}
+    until(lambda: broker.depth(QUEUE) >= 6, "the jobs are published")
     broker.purge(QUEUE)
-    until(lambda: broker.depth(QUEUE) == 6, "the purged queue has its messages again")
-    assert {properties.message_id for _, properties, _ in broker.take_all(QUEUE)} == {str(i) for i in ids}
+    seen: set[str] = set()
+
+    def came_again() -> bool:
+        seen.update(properties.message_id for _, properties, _ in broker.take_all(QUEUE))
+        return seen >= ids
+
+    until(came_again, "the purged queue has its messages again")
+    assert seen == ids
     metrics = until(lambda: _sample(relay, "relay", 'jobs_reconciled_total{consumer="analyzer"}'), "losses are counted")
     assert metrics >= 6
 
@@ -145,7 +164,7 @@ def test_a_partial_loss_is_found_although_the_queue_is_not_empty(
     relay: System, database: Engine, broker: Broker
 ) -> None:
     ids = {str(i) for i in submit(database, 6)}
-    until(lambda: broker.depth(QUEUE) == 6, "the jobs are published")
+    until(lambda: broker.depth(QUEUE) >= 6, "the jobs are published")
     lost = {broker.take(QUEUE)[1].message_id for _ in range(2)}  # type: ignore[index]
     seen: set[str] = set()
 
@@ -184,6 +203,8 @@ def test_an_expired_claim_is_rescued(relay: System, database: Engine, broker: Br
     with database.begin() as connection:
         held = claims.claim(connection, job, "a worker that dies", 1)
     assert held is not None
+    queued = "select count(*) from jobs where state = 'queued' and attempt = 1"
+    until(lambda: count(database, queued) == 1, "the claim is taken away")
     until(lambda: broker.take(QUEUE), "the job is published again")
     with database.begin() as connection:
         assert claims.succeed(connection, held, {}, []) is None  # the dead worker's claim is worth nothing
@@ -223,7 +244,7 @@ def test_a_consumer_whose_queue_refuses_holds_up_no_other(
             )
         )
         submission.submit(connection, [new_command(file) for _ in range(5)])
-    until(lambda: broker.depth(QUEUE) == 5, "the other consumer's jobs are published")
+    until(lambda: broker.depth(QUEUE) >= 5, "the other consumer's jobs are published")
     waiting = "select count(*) from jobs where consumer = 'splitter' and published_at is null"
     assert count(database, waiting) > 0  # refused, kept, and tried again
 
@@ -290,9 +311,9 @@ def test_the_sequence_has_no_gap_although_leaders_are_killed(system: System, dat
 
 
 def test_the_other_relay_takes_over_from_one_that_was_killed(system: System, database: Engine, broker: Broker) -> None:
-    system.start("relay.1")
+    system.start("relay.1", REELMILL_LEASE_SECONDS="60")
     until(lambda: role(system, "relay.1") == "leader", "the first relay leads")
-    system.start("relay.2")
+    system.start("relay.2", REELMILL_LEASE_SECONDS="60")
     until(lambda: probe(system, "relay.2", "/readyz").is_success, "the second is ready")
     assert role(system, "relay.2") == "standby"
     assert "jobs_state{" not in probe(system, "relay.2", "/metrics").text
@@ -307,9 +328,9 @@ def test_the_other_relay_takes_over_from_one_that_was_killed(system: System, dat
 def test_a_stopped_leader_is_replaced_and_steps_down_when_it_wakes(
     system: System, database: Engine, broker: Broker
 ) -> None:
-    system.start("relay.1")
+    system.start("relay.1", REELMILL_LEASE_SECONDS="3")
     until(lambda: role(system, "relay.1") == "leader", "the first relay leads")
-    system.start("relay.2")
+    system.start("relay.2", REELMILL_LEASE_SECONDS="60")  # and keeps the lock, however slow it is
     system.signal("relay.1", signal.SIGSTOP)
     until(lambda: role(system, "relay.2") == "leader", "its silence costs it the lock")
     system.signal("relay.1", signal.SIGCONT)
@@ -324,7 +345,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_and_exits(system: System, data
     system.start("relay.2")
     until(lambda: probe(system, "relay.2", "/readyz").is_success, "the second is ready")
     system.signal("relay.1", signal.SIGTERM)
-    assert system.processes["relay.1"].wait(timeout=30) == 0
+    assert system.processes["relay.1"].wait(timeout=PATIENCE) == 0
     until(lambda: role(system, "relay.2") == "leader", "the second relay leads")
 
 
@@ -339,17 +360,19 @@ def test_a_lost_database_connection_costs_the_lead_for_a_moment_only(
     until(lambda: "relay.lost_leadership" in relay.log("relay"), "the relay notices")
     until(lambda: role(relay, "relay") == "leader", "it leads again")
     db_is_used_again = submit(database, 2)
-    until(lambda: broker.depth(QUEUE) == len(db_is_used_again), "it does the work")
+    until(lambda: broker.depth(QUEUE) >= len(db_is_used_again), "it does the work")
     assert relay.processes["relay"].poll() is None
 
 
 @pytest.mark.row("X-13")
 def test_the_gauges_tell_what_waits(relay: System, database: Engine, broker: Broker) -> None:
-    submit(database, 4)
+    # First, so that a look that counts the others counts these, too.
     submit(database, 2, run_at=datetime.now(UTC) + timedelta(hours=1))
+    submit(database, 4)
     queued = 'jobs_state{consumer="analyzer",state="queued"}'
     until(lambda: _sample(relay, "relay", queued) == 4, "the queued jobs are counted")
-    assert _sample(relay, "relay", 'jobs_state{consumer="analyzer",state="scheduled"}') == 2
+    scheduled = 'jobs_state{consumer="analyzer",state="scheduled"}'
+    until(lambda: _sample(relay, "relay", scheduled) == 2, "and the scheduled ones")
     assert _sample(relay, "relay", 'jobs_state{consumer="splitter",state="queued"}') == 0
     until(lambda: _sample(relay, "relay", 'jobs_oldest_queued_seconds{consumer="analyzer"}'), "and so is their age")
     assert probe(relay, "relay", "/nothing").status_code == 404
@@ -358,7 +381,7 @@ def test_the_gauges_tell_what_waits(relay: System, database: Engine, broker: Bro
 @pytest.mark.row("X-02")
 def test_the_log_tells_no_secret(relay: System, settings: Settings, database: Engine, broker: Broker) -> None:
     submit(database)
-    until(lambda: broker.depth(QUEUE) == 1, "the relay has worked")
+    until(lambda: broker.depth(QUEUE) >= 1, "the relay has worked")
     log = relay.log("relay")
     for url in (settings.amqp_url, settings.database_url):
         assert url.get_secret_value() not in log
