@@ -89,6 +89,8 @@ def test_one_look_up_serves_all_who_come_meanwhile(
     asked: list[str] = []
     event.listen(database, "before_cursor_execute", lambda *call: asked.append(call[2]))
 
+    monkeypatch.setattr(auth, "REMEMBER_SECONDS", 3600.0)
+
     async def together() -> None:
         callers = Callers(database)
         found = await asyncio.gather(*(callers.of(secret, "here") for _ in range(50)))

@@ -93,18 +93,18 @@ def test_another_site_cannot_act_with_our_cookie(system: System, clients: ExitSt
     cookie = f"reelmill_session={client.cookies['reelmill_session']}"
     for site in ("cross-site", "same-site"):
         for path in ("/console/kinds/probe.echo/pause", "/v1/kinds/probe.echo/pause", SIGN_IN):
-            answer = httpx.post(system.url + path, headers={"Cookie": cookie, "Sec-Fetch-Site": site})
+            answer = httpx.post(system.url + path, headers={"Cookie": cookie, "Sec-Fetch-Site": site}, timeout=60)
             assert (answer.status_code, "of another site" in answer.text) == (403, True)
-    bare = httpx.post(system.url + "/console/kinds/probe.echo/pause", headers={"Cookie": cookie})
+    bare = httpx.post(system.url + "/console/kinds/probe.echo/pause", headers={"Cookie": cookie}, timeout=60)
     assert bare.status_code == 403  # neither header: not a browser of ours
     old = {"Cookie": cookie, "Origin": system.url}
-    assert httpx.post(system.url + "/v1/kinds/probe.echo/resume", headers=old).status_code == 200
+    assert httpx.post(system.url + "/v1/kinds/probe.echo/resume", headers=old, timeout=60).status_code == 200
 
 
 @pytest.mark.row("X-01")
 def test_a_session_is_a_strict_cookie_and_ends_with_its_token(system: System, clients: ExitStack) -> None:
     token = new_token(system, "brief", Role.PRODUCER)
-    opened = httpx.post(system.url + SIGN_IN, data={"token": token}, headers=OURS)
+    opened = httpx.post(system.url + SIGN_IN, data={"token": token}, headers=OURS, timeout=60)
     told = opened.headers["set-cookie"].lower()
     assert "httponly" in told
     assert "samesite=strict" in told
@@ -113,7 +113,7 @@ def test_a_session_is_a_strict_cookie_and_ends_with_its_token(system: System, cl
     assert client.get("/v1/jobs").status_code == 200
     kept = client.cookies["reelmill_session"]
     assert client.post("/console/sign-out").headers["location"] == SIGN_IN
-    gone = httpx.get(system.url + "/v1/jobs", headers={"Cookie": f"reelmill_session={kept}"})
+    gone = httpx.get(system.url + "/v1/jobs", headers={"Cookie": f"reelmill_session={kept}"}, timeout=60)
     assert (gone.status_code, gone.json()["code"]) == (401, "session_ended")
     fresh = sign_in(clients, system, token)
     new_token(system, "brief", Role.PRODUCER)  # replaces the token, and with it all that it opened

@@ -1,8 +1,6 @@
 """What goes out of the object store and what stays: rows decide, never the age alone."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +13,7 @@ from infra.settings import Settings
 from infra.storage import Storage
 from tests.bucket import Bucket
 from tests.makers import new_command, new_file, stored
+from tests.system import until
 
 DELIVERY = text(
     "insert into deliveries (id, source, location, directory, files, extra, host, external_id, list_sha256, "
@@ -58,12 +57,6 @@ async def _sweep(disposal: Disposal) -> None:
     assert await disposal.sweep() is False
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, what
-
-
 @pytest.mark.row("X-09", "S1-23")
 def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine, storage: Storage) -> None:
     named = stored(b"named")
@@ -101,7 +94,7 @@ def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine,
         sweep(settings, database, storage, 0)  # the store counts in whole seconds
         return not keys(storage) & orphans
 
-    eventually(swept, "the orphans are removed")
+    until(swept, "the orphans are removed")
     assert keys(storage) == stays
 
 
@@ -197,7 +190,7 @@ def test_uploads_that_nobody_finished_are_aborted(
         sweep(settings, database, storage, 0)  # the store counts in whole seconds
         return not bucket.pending_keys() & ours
 
-    eventually(aborted, "the uploads are aborted")
+    until(aborted, "the uploads are aborted")
     assert bucket.pending_keys() == {other}
 
 

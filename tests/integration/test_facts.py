@@ -10,7 +10,6 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
-from infra import broker as declaring
 from infra import claims, db, events, files, jobs, steps, submission
 from infra.publisher import Confirmation, Publisher
 from infra.relay.facts import Facts
@@ -20,7 +19,7 @@ from infra.settings import Settings
 from infra.steps import Checkpoint
 from infra.topology import EVENTS
 from schemas.wire import Message
-from tests.broker import Broker, reached
+from tests.broker import Broker, declare, reached
 from tests.makers import UNPUBLISHED, new_command, new_file, stored
 
 CANCELLED = "job.analyze.sleep.cancelled"
@@ -48,8 +47,9 @@ class Watched(Outlet):
 async def leading(
     settings: Settings, database: Engine, binding: Broker | None = None
 ) -> AsyncIterator[tuple[Facts, Watched, Publisher]]:
-    publisher = Publisher(settings)
-    leadership = Leadership(settings)
+    publisher = Publisher(settings, deadline=300)
+    # Nobody beats for it here.
+    leadership = Leadership(settings.model_copy(update={"lease_seconds": 600}))
     await publisher.start()
     await reached(lambda: publisher.connected, "the publisher is connected")
     assert await leadership.take()
@@ -111,7 +111,7 @@ def test_events_of_unknown_fate_are_kept_and_published_again(settings: Settings,
                 await facts.publish()
                 assert count(database, UNPUBLISHED) == 11  # one tells of the file
                 await reached(lambda: publisher.connected, "a new channel")
-                declaring.declare(settings.amqp_url.get_secret_value())
+                declare(settings)
                 broker.queue("test.events", EVENTS, "#")
                 await publish_all(facts)
                 assert count(database, UNPUBLISHED) == 0

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from infra import controls, holds, submission
 from infra.holds import Round
@@ -48,8 +48,11 @@ class Aside:
 
     def free(self) -> set[UUID]:
         with self.engine.begin() as connection:
-            found = connection.execute(text("select id from jobs where state = 'queued' and held is null"))
-            return set(found.scalars())
+            return free(connection)
+
+
+def free(connection: Connection) -> set[UUID]:
+    return set(connection.execute(text("select id from jobs where state = 'queued' and held is null")).scalars())
 
 
 def kind(**limits: Any) -> Kind:
@@ -114,15 +117,15 @@ def test_many_keys_are_looked_at_in_turn(aside: Aside, monkeypatch: pytest.Monke
 
 def test_a_rate_lets_in_what_has_gathered(aside: Aside) -> None:
     made = aside.put("rate", 5)
-    with aside.engine.begin() as connection:
-        connection.execute(
-            text(
-                "insert into kind_controls (kind, starts_left, counted_at) values (:kind, 0, now() - interval '0.7 s')"
-            ),
-            {"kind": SLEEP.name},
-        )
-    assert len(aside.round(starts_per_second=3)) == 2
-    assert aside.round(starts_per_second=3) == set()
+    gathered = "insert into kind_controls (kind, starts_left, counted_at) values (:kind, 0, now() - interval '0.7 s')"
+    limited = Round([kind(starts_per_second=3)])
+    with aside.engine.begin() as connection:  # within a transaction no time goes by
+        connection.execute(text(gathered), {"kind": SLEEP.name})
+        limited.go(connection)
+        let_in = free(connection)
+        limited.go(connection)
+        assert free(connection) == let_in
+    assert let_in == set(made[:2])
     assert aside.round() == set(made[2:]), "without a rate nobody waits"
 
 

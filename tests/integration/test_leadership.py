@@ -9,14 +9,20 @@ from infra.relay.leadership import Leadership, LostLeadership
 from infra.settings import Settings
 
 END_LEADERS = (
-    "select pg_terminate_backend(pid) from pg_stat_activity"
+    "select pg_terminate_backend(pid, 60000) from pg_stat_activity"
     " where application_name = 'reelmill-relay-leader' and datname = current_database()"
 )
 
 
-def test_the_lock_is_one_and_goes_to_the_next_when_it_is_given_up(settings: Settings, database: Engine) -> None:
+@pytest.fixture
+def quiet(settings: Settings) -> Settings:
+    """Settings with which a leader may say nothing for long."""
+    return settings.model_copy(update={"lease_seconds": 600})
+
+
+def test_the_lock_is_one_and_goes_to_the_next_when_it_is_given_up(quiet: Settings, database: Engine) -> None:
     async def run() -> list[bool]:
-        one, two = Leadership(settings), Leadership(settings)
+        one, two = Leadership(quiet), Leadership(quiet)
         taken = [await one.take(), await two.take()]
         await one.give_up()
         taken += [await two.take(), await one.take()]
@@ -28,15 +34,15 @@ def test_the_lock_is_one_and_goes_to_the_next_when_it_is_given_up(settings: Sett
 
 
 @pytest.mark.row("X-14")
-def test_who_has_lost_the_lead_does_nothing_in_its_name(settings: Settings, database: Engine) -> None:
+def test_who_has_lost_the_lead_does_nothing_in_its_name(quiet: Settings, database: Engine) -> None:
     done: list[str] = []
 
     async def run() -> None:
-        one, two = Leadership(settings), Leadership(settings)
+        one, two = Leadership(quiet), Leadership(quiet)
         assert await one.take()
         await one.run(lambda connection: done.append(str(connection.execute(text("select 'first'")).scalar_one())))
         with database.begin() as connection:
-            connection.execute(text(END_LEADERS))
+            assert connection.execute(text(END_LEADERS)).scalars().all() == [True]
         assert await two.take()
         with pytest.raises(LostLeadership):
             await one.run(lambda connection: done.append(str(connection.execute(text("select 'no'")).scalar_one())))

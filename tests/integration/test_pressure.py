@@ -92,7 +92,7 @@ def test_an_alarm_is_said_before_anything_is_committed(
         stack.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
     until(lambda: ask(system, sleep(file))[0] == 202, "the gateway takes jobs again")
     assert accepted
-    system.start("analyzer")
+    system.start("analyzer", REELMILL_LEASE_SECONDS="60")  # a beat that is late costs no attempt
     for job_id in accepted:
         assert system.until_state(job_id, "succeeded")["attempt"] == 1
     system.stop_one("analyzer")
@@ -115,6 +115,17 @@ def test_a_full_queue_is_said_and_every_accepted_job_is_sent_in_the_end(
             accepted.append(what)
         return told[503, "queue_full"] >= 20
 
+    def told_line_by_line() -> bool:
+        """Now and then a job is let through to see, and then it may be one of these."""
+        body = b"".join(orjson.dumps(line) + b"\n" for line in (sleep(file), echo(), sleep(file)))
+        batch = system.http.post("/v1/jobs", content=body, headers={"Content-Type": "application/x-ndjson"})
+        first, other, last = [orjson.loads(line) for line in batch.content.splitlines()]
+        accepted.extend(line["id"] for line in (first, last) if line["status"] == "created")
+        assert other["status"] == "created"
+        refused = [line.get("error", {}).get("code") for line in (first, last)]
+        assert set(refused) <= {"queue_full", None}
+        return (refused, batch.status_code, batch.headers.get("retry-after")) == (["queue_full"] * 2, 207, "2")
+
     try:
         # A hundred at once, which are all in flight before the first of them is refused.
         many = (orjson.dumps(sleep(file)) + b"\n") * 100
@@ -125,18 +136,14 @@ def test_a_full_queue_is_said_and_every_accepted_job_is_sent_in_the_end(
         until(refused, "the gateway says that the queue is full")
         # Others are none of its business, and a batch is told line by line.
         assert ask(system, echo())[0] == 202
-        body = b"".join(orjson.dumps(line) + b"\n" for line in (sleep(file), echo(), sleep(file)))
-        batch = system.http.post("/v1/jobs", content=body, headers={"Content-Type": "application/x-ndjson"})
-        lines = [orjson.loads(line) for line in batch.content.splitlines()]
-        assert (batch.status_code, batch.headers["retry-after"]) == (207, "2")
-        assert [line.get("error", {}).get("code") for line in lines] == ["queue_full", None, "queue_full"]
+        until(told_line_by_line, "both lines for the full queue are refused")
         assert set(told) == {(202, ""), (503, "queue_full")}
         assert count(database, "consumer = 'analyzer' and state = 'queued'") >= len(accepted) >= 100
         assert count(database, "consumer = 'analyzer' and state = 'queued' and published_at is null") > 0
     finally:
         stack.rabbitmqctl("clear_policy", "--vhost", vhost, "full")
     until(lambda: ask(system, sleep(file))[0] == 202, "one job is let through, and the broker takes it")
-    system.start("analyzer")
+    system.start("analyzer", REELMILL_LEASE_SECONDS="60")
     for job_id in accepted:
         assert system.until_state(job_id, "succeeded")["attempt"] == 1
     system.stop_one("analyzer")
@@ -195,12 +202,17 @@ def test_a_token_has_only_so_many_live_jobs(system: System, database: Engine) ->
 def test_a_token_has_a_rate(system: System, database: Engine, tmp_path: Path) -> None:
     slow = System(system.environment, system.token, tmp_path)
     try:
-        slow.start("gateway", REELMILL_REQUESTS_PER_SECOND="0.5")
+        slow.start("gateway", REELMILL_REQUESTS_PER_SECOND="0.2")
         with caller(slow, database, "hasty") as hasty, caller(slow, database, "other") as other:
             assert hasty.get("/v1/jobs").status_code == 200
-            over = hasty.get("/v1/kinds")
-            assert (over.status_code, over.json()["code"]) == (429, "rate_limited")
-            assert int(over.headers["retry-after"]) in {1, 2}
+
+            def refused() -> httpx.Response | None:
+                answer = hasty.get("/v1/kinds")
+                return answer if answer.status_code == 429 else None
+
+            over = until(refused, "it asks again before the bucket is full")
+            assert over.json()["code"] == "rate_limited"
+            assert int(over.headers["retry-after"]) in {1, 2, 3, 4, 5}
             assert other.get("/v1/jobs").status_code == 200
             until(lambda: hasty.get("/v1/jobs").status_code == 200, "it is let in again")
     finally:

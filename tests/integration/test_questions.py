@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from infra.broker import declare
 from infra.ids import new_name
 from infra.questions import NoAnswer, Questions, Told
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.bundles import orders_of, replied
 from schemas.leases import ORDER, Order
-from tests.broker import Broker, reached
+from tests.broker import Broker, declare, reached
 
 Asking = asyncio.Task[Told]
 
@@ -22,8 +21,9 @@ Asking = asyncio.Task[Told]
 @pytest.fixture
 def broker(settings: Settings) -> Iterator[Broker]:
     """The queue of those who hand out items; the test is the one who does."""
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     with Broker(settings) as broker:
+        broker.subscribe(LEASES)
         yield broker
 
 
@@ -55,7 +55,7 @@ async def message(broker: Broker) -> Any:
     found: list[Any] = []
 
     def look() -> bool:
-        found.extend(filter(None, [broker.take(LEASES)]))
+        found.extend(filter(None, [broker.arrived()]))
         return bool(found)
 
     await reached(look, "a message is in the queue")
@@ -72,8 +72,10 @@ def answer(broker: Broker, question: Any) -> None:
 
 
 def test_messages_come_to_be_of_like_size(settings: Settings, broker: Broker) -> None:
+    patient = settings.model_copy(update={"lease_wait_seconds": 600})
+
     async def run() -> list[Told]:
-        async with questions(settings) as asked:
+        async with questions(patient) as asked:
             await reached(lambda: asked.connected, "the channel is open")
             tasks = await ask(asked, "a")
             first = await message(broker)

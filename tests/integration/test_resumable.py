@@ -146,7 +146,7 @@ def test_an_upload_is_its_makers_alone(system: System) -> None:
     with engine.begin() as connection:
         other = tokens.create(connection, "other", [Role.PRODUCER])
     engine.dispose()
-    head = httpx.head(system.url + place, headers=TUS | {"Authorization": f"Bearer {other}"})
+    head = httpx.head(system.url + place, headers=TUS | {"Authorization": f"Bearer {other}"}, timeout=60)
     assert head.status_code == 404
 
 
@@ -161,20 +161,20 @@ def test_bytes_go_straight_to_the_store_and_back(system: System) -> None:
         return system.http.post(done, json={"sha256": wanted, "name": "../straight.mp4"})
 
     assert (complete().status_code, complete().json()["code"]) == (409, "not_uploaded")
-    assert httpx.put(made["url"], content=content).is_success  # nobody showed a token
+    assert httpx.put(made["url"], content=content, timeout=60).is_success  # nobody showed a token
     wrong = complete("0" * 64)
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["sha256"]) == (409, "hash_mismatch", sha256)
     assert complete().json()["code"] == "not_uploaded"  # what did not fit is gone
-    assert httpx.put(made["url"], content=content).is_success
+    assert httpx.put(made["url"], content=content, timeout=60).is_success
     first = complete()
     assert (first.status_code, first.json()["name"], first.json()["sha256"]) == (201, "straight.mp4", sha256)
-    assert httpx.put(made["url"], content=b"other bytes").is_success  # the address is still good
+    assert httpx.put(made["url"], content=b"other bytes", timeout=60).is_success  # the address is still good
     assert system.http.get(f"/v1/files/{sha256}/content").content == content
     assert complete().json()["code"] == "hash_mismatch"
     assert (complete().status_code, complete().json()["sha256"]) == (200, sha256)
     moved = system.http.get(f"/v1/files/{sha256}/content", params={"redirect": "1"}, follow_redirects=False)
     assert moved.status_code == 307
-    away = httpx.get(moved.headers["location"])
+    away = httpx.get(moved.headers["location"], timeout=60)
     assert (away.content, away.headers["content-type"]) == (content, "video/mp4")
     assert "straight.mp4" in away.headers["content-disposition"]
     assert system.http.post("/v1/transfers/nope/complete", json={"sha256": sha256}).status_code == 404

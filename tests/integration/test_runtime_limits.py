@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from uuid import UUID
 
 import psutil
 import pytest
 from sqlalchemy import Engine
 
-from infra.broker import declare
 from infra.settings import MIB, Settings
 from schemas.registry import Limits
+from tests.broker import declare
 from tests.desk import Desk
 from tests.driven import LIMITS, Driven
 from tests.system import until
@@ -17,7 +18,7 @@ from tests.system import until
 
 @pytest.fixture
 def desk(settings: Settings, database: Engine) -> Desk:
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     return Desk(settings, database)
 
 
@@ -73,7 +74,6 @@ def test_a_child_stays_warm_until_it_has_grown_fat(drive: Callable[[Limits], Dri
 @pytest.mark.parametrize(
     ("limits", "antic", "code"),
     [
-        (replace(LIMITS, wall_seconds=8), ("for_ever", 0), "wall_time_exceeded"),
         (LIMITS, ("grow_and_stay", 700), "memory_exceeded"),
         (replace(LIMITS, scratch_bytes=20 * MIB), ("fill", 30), "scratch_exceeded"),
     ],
@@ -82,7 +82,23 @@ def test_a_job_over_its_limits_fails_for_good(
     drive: Callable[[Limits], Driven], limits: Limits, antic: tuple[str, int], code: str
 ) -> None:
     driven = drive(limits)
-    job = driven.end(driven.ask(*antic))
+    fails_for_good(driven, driven.ask(*antic), code)
+
+
+@pytest.mark.row("X-23")
+def test_a_job_that_runs_for_too_long_fails_for_good(drive: Callable[[Limits], Driven]) -> None:
+    driven = drive(LIMITS)
+    job_id = driven.ask("for_ever")
+    driven.until(lambda: driven.desk.job(job_id)["progress"], "it runs")
+    attempt = driven.runtime.slots[0].attempt
+    assert attempt is not None
+    attempt.started -= LIMITS.wall_seconds
+    fails_for_good(driven, job_id, "wall_time_exceeded")
+
+
+def fails_for_good(driven: Driven, job_id: UUID, code: str) -> None:
+    """And another job is done after it."""
+    job = driven.end(job_id)
     assert (job["state"], job["error_code"], job["attempt"]) == ("failed", code, 1)
     assert driven.end(driven.ask("behave"))["state"] == "succeeded"
 

@@ -65,7 +65,7 @@ def test_the_command_run_twice_at_once_leaves_all_as_it_is(environment: dict[str
         job_id = new_job(connection)
     command = [sys.executable, "-c", "from infra.cli.app import main; main()", "migrate"]
     running = [subprocess.Popen(command, env=os.environ | environment) for _ in range(2)]
-    assert [process.wait(60) for process in running] == [0, 0]
+    assert [process.wait(600) for process in running] == [0, 0]
     with database.connect() as connection:
         assert connection.execute(text("select id from jobs")).scalar_one() == job_id
 
