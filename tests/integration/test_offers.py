@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from infra import topology
-from infra.broker import declare
 from infra.broker.offers import Offer, Offers
 from infra.settings import Settings
-from tests.broker import Broker
+from tests.broker import Broker, declare
 from tests.system import until
 
 QUEUE = f"{topology.ITEMS_PREFIX}c"
@@ -18,9 +17,8 @@ QUEUE = f"{topology.ITEMS_PREFIX}c"
 
 @pytest.fixture
 def offers(settings: Settings) -> Iterator[Offers]:
-    url = settings.amqp_url.get_secret_value()
-    declare(url)
-    made = Offers(url)
+    declare(settings)
+    made = Offers(settings.amqp_url.get_secret_value())
     until(made.turn, "it is connected")
     yield made
     made.close()
