@@ -51,7 +51,7 @@ if (live && window.htmx) {
     source.onerror = () => tell("away", "Reconnecting");
     source.addEventListener("close", () => {});
   };
-  const close = () => { source?.close(); source = null; };
+  const close = () => { clearTimeout(timer); timer = null; source?.close(); source = null; };
   const paused = () => live.getAttribute("aria-pressed") === "true";
   live.addEventListener("click", () => {
     live.setAttribute("aria-pressed", String(!paused()));

@@ -120,6 +120,7 @@ const legend = () => {
 const choose = async () => {
   const view = about.views[Number(part("view").value)];
   tell("");
+  delete root.dataset.ready;
   const at = frame;
   film.src = view.video;
   part("points").checked = !view.labelled;
