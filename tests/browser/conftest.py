@@ -22,7 +22,7 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: A connection that a test cuts, and forms that it fills in wrongly.
 ON_PURPOSE = ("net::ERR_FAILED", "status of 400", "status of 409")
 #: Milliseconds that a busy machine may take to show something.
-PATIENCE = 30_000
+PATIENCE = 180_000
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -64,6 +64,7 @@ def browser(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             args=list(FLAGS),
             viewport={"width": 1360, "height": 900},
             color_scheme="light",
+            timeout=PATIENCE,
         )
         context.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)

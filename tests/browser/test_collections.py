@@ -8,10 +8,18 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import look
 from tests.browser.test_journeys import live
-from tests.system import System
+from tests.system import System, until
 
 LINES = "key,partition,minutes\n" + "".join(f"clip-{n:02d},{'eval' if n % 4 else 'train'},{n}\n" for n in range(24))
 WRONG = "clip-99,eval\n,eval,3\nclip-01,eval,1\n"
+
+
+@pytest.fixture(scope="module")
+def leasing(system: System) -> None:
+    """Items can be had: the dispatcher hears orders, and the gateway its answers."""
+    until(lambda: "reelmill.leases" in system.log("dispatcher"), "the dispatcher has its queue")
+    assert system.http.put("/v1/collections/noon", json={}).status_code == 201
+    until(lambda: system.http.post("/v1/collections/noon/leases", json={"count": 1}).is_success, "an order is answered")
 
 
 @live
@@ -41,7 +49,7 @@ def test_a_collection_is_made_and_filled_from_a_file(page: Page, system: System,
 
 @live
 @pytest.mark.row("S0-18", "S0-19")
-def test_a_collection_is_watched_and_rid_of_old_leases(page: Page, system: System) -> None:
+def test_a_collection_is_watched_and_rid_of_old_leases(page: Page, system: System, leasing: None) -> None:
     told: list[object] = []
     here = "/v1/collections/dusk"
     assert system.http.put(here, json={"ttl": 600}).status_code == 201

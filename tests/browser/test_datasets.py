@@ -36,7 +36,7 @@ def test_from_a_film_to_an_accepted_task(page: Page, system: System, tmp_path: P
     page.get_by_role("button", name="Make tasks").click()
     page.wait_for_url(re.compile("/console/uploads/"))
     rows = page.locator("tbody tr")
-    expect(rows).to_have_count(2, timeout=60_000)  # without a reload
+    expect(rows).to_have_count(2)  # without a reload
     told += look(page, "upload")
     studio = Studio(system)
     for n, task in enumerate(studio.tasks(project)):
@@ -80,7 +80,7 @@ def test_a_dataset_is_made_and_taken_away(page: Page, system: System, tmp_path: 
     page.get_by_role("button", name="Make and build").click()
     page.wait_for_url(re.compile(r"/console/datasets/lane/[0-9.]+"))
     archive = page.locator("a[download]")
-    expect(archive).to_be_visible(timeout=60_000)  # without a reload
+    expect(archive).to_be_visible()  # without a reload
     expect(page.get_by_role("cell", name="training", exact=True).first).to_be_visible()
     expect(page.locator(".framed").first.locator("rect")).to_have_count(1)
     told += look(page, "dataset-version")
@@ -111,7 +111,7 @@ def test_an_export_is_asked_for_watched_and_fetched_on_one_page(page: Page, syst
     page.get_by_label("json", exact=True).check()
     page.get_by_role("button", name="Export", exact=True).click()
     link = page.get_by_role("link", name=re.compile("Download"))
-    expect(link).to_be_visible(timeout=60_000)  # without a reload
+    expect(link).to_be_visible()  # without a reload
     assert page.url.partition("?")[0] == here
     expect(page.locator("[data-expires]").first).to_contain_text("in ")  # when it goes
     told += look(page, "export")
