@@ -1,31 +1,29 @@
-"""Consumers are killed or frozen at one exact point: what is done is done once, and nothing is left undone."""
+"""Consumers are killed, frozen or stopped at one exact point: what is done is done once, and nothing is left undone."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from infra.cli.local import COMMANDS
+from infra import submission
 from infra.settings import Settings
 from infra.stack import Stack
-from schemas.wire import Message
+from schemas.wire import Message, job_message
+from tests.chaos.conftest import TOLD, Rig, connections
 from tests.chaos.parents import CHILDREN
 from tests.chaos.test_fast import done_once, drain
 from tests.desk import Desk
-from tests.lane import QUEUE, Lane
-from tests.system import System, until
+from tests.lane import QUEUE, Lane, echo
+from tests.system import PATIENCE, System, until
 
 ADMITTED = "consumers.runtime.admission:Admission.admit"
 COMMITTED = "consumers.runtime.fast.committing:Committer.commit"
 SETTLED = "consumers.runtime.endings:settle"
-TOLD = "consumers.runtime.tally:ended"
 PARENT = "analyze.sleep=tests.chaos.parents:handle"
 ANALYZER = "reelmill.analyzer"
-
-Rig = Callable[..., str]
 
 
 @pytest.fixture
@@ -40,18 +38,6 @@ def desk(lane: Lane) -> Desk:
     return lane.desk
 
 
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
-    """Makes a name under which a consumer with a wire can be started."""
-
-    def rigged(name: str, signal_name: str, moment: str, where: str, consumer: str, *handlers: str) -> str:
-        command = ("-m", "tests.chaos.tripwire", signal_name, moment, where, consumer, *handlers)
-        monkeypatch.setitem(COMMANDS, name, command)
-        return name
-
-    return rigged
-
-
 def echoes(lane: Lane, number: int) -> None:
     lane.send(Message("probe.echo", b"{}", str(uuid4()), "probe.echo") for _ in range(number))
 
@@ -63,7 +49,11 @@ def successes(desk: Desk, job_id: UUID) -> int:
 
 
 def die(system: System, name: str) -> None:
-    assert system.processes[name].wait(60) == -signal.SIGKILL
+    assert system.processes[name].wait(PATIENCE) == -signal.SIGKILL
+
+
+def frozen(system: System, name: str) -> bool:
+    return psutil.Process(system.processes[name].pid).status() == psutil.STATUS_STOPPED
 
 
 @pytest.mark.row("X-09")
@@ -77,6 +67,7 @@ def test_killed_between_claim_and_acknowledgement_the_job_is_rescued_and_its_mes
     until(lambda: desk.depth(ANALYZER) == 1, "the message is back")
     system.start("analyzer")
     until(lambda: desk.depth(ANALYZER) == 0, "the message is dropped")
+    system.lapse()
     system.start("relay")
     assert desk.until(job_id, "succeeded")["attempt"] == 2
     assert successes(desk, job_id) == 1
@@ -93,6 +84,7 @@ def test_killed_around_the_commit_of_its_end_a_job_has_its_children_once(
     job_id = desk.sleep(0)
     system.start(rig("rigged", "SIGKILL", moment, where, "analyzer", PARENT))
     die(system, "rigged")
+    system.lapse()
     harmless = rig("analyzer", "SIGCONT", "before", TOLD, "analyzer", PARENT)
     system.start("relay", "dispatcher", harmless)
     assert desk.until(job_id, "succeeded")["attempt"] == attempts
@@ -121,19 +113,36 @@ def test_killed_between_commit_and_acknowledgement_of_a_batch_nothing_is_done_ag
     assert lane.desk.depth(QUEUE) == 0
 
 
+@pytest.mark.row("X-12")
+def test_sigterm_finishes_the_batch_and_leaves_the_rest_to_the_broker(lane: Lane, system: System, rig: Rig) -> None:
+    jobs = [echo(str(n)) for n in range(20)]
+    with lane.desk.engine.begin() as connection:
+        submission.submit(connection, jobs, sending=True)
+    lane.send(job_message(job.id, job.kind.name, job.params) for job in jobs)
+    system.start(rig("rigged", "SIGSTOP", "before", COMMITTED, "dispatcher"), REELMILL_FAST_PREFETCH="10")
+    until(lambda: frozen(system, "rigged"), "it is frozen with a batch in its hands")
+    system.signal("rigged", signal.SIGTERM)
+    system.signal("rigged", signal.SIGCONT)
+    assert system.processes["rigged"].wait(PATIENCE) == 0
+    done = lane.states()["succeeded"]
+    assert 0 < done <= 5
+    until(lambda: lane.desk.depth(QUEUE) == 20 - done, "the rest is there")
+    assert lane.desk.attempts(jobs[0].id) == 0, "claim and end are one"
+
+
 @pytest.mark.row("X-09")
 def test_a_fast_zombie_writes_nothing_and_acknowledges_nobody_elses_message(
     lane: Lane, system: System, rig: Rig, stack: Stack, vhost: str
 ) -> None:
     echoes(lane, 20)
     system.start(rig("rigged", "SIGSTOP", "before", COMMITTED, "dispatcher"))
-    zombie = psutil.Process(system.processes["rigged"].pid)
-    until(lambda: zombie.status() == psutil.STATUS_STOPPED, "it is frozen with a batch in its hands")
+    until(lambda: frozen(system, "rigged"), "it is frozen with a batch in its hands")
+    before = connections(system, "rigged", QUEUE)
     stack.rabbitmqctl("close_all_connections", "--vhost", vhost, "a test")
     system.start("dispatcher")
     until(lambda: done_once(lane, 20), "another one does its batch")
     system.signal("rigged", signal.SIGCONT)
-    until(lambda: system.log("rigged").count("broker.connected") == 2, "it finds out")
+    until(lambda: connections(system, "rigged", QUEUE) > before, "it finds out")
     system.kill("dispatcher")
     echoes(lane, 20)
     until(lambda: done_once(lane, 40), "it is of use again")
@@ -148,17 +157,12 @@ def test_a_fast_consumer_hears_again_after_its_queue_or_the_broker_was_away(
     system.start("dispatcher")
     echoes(lane, 1)
     until(lambda: done_once(lane, 1), "it hears")
+    before = connections(system, "dispatcher", QUEUE)
     lane.desk.delete_queue(QUEUE)
-    until(lambda: connections(system) == 2, "it makes the queue again")
+    until(lambda: connections(system, "dispatcher", QUEUE) > before, "it makes the queue again")
     echoes(lane, 1)
     until(lambda: done_once(lane, 2), "it hears again")
     stack.rabbitmqctl("stop_app")
     stack.rabbitmqctl("start_app")
     echoes(lane, 1)
     until(lambda: done_once(lane, 3), "and again")
-
-
-def connections(system: System) -> int:
-    """How often the dispatcher has connected for its jobs; it connects for leases as well."""
-    lines = system.log("dispatcher").splitlines()
-    return sum("broker.connected" in line and QUEUE in line for line in lines)
