@@ -215,7 +215,7 @@ class Work:
             self._mend()
             return None
 
-        return until(taken, f"{method} {path} is taken", 60)
+        return until(taken, f"{method} {path} is taken", PATIENCE)
 
 
 def table(found: dict[Step, Broken], orphans: int) -> str:

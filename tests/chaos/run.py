@@ -17,11 +17,14 @@ from tests.chaos.report import Report
 from tests.chaos.wires import Wires
 from tests.ground import Ground
 
+#: What the dead had claimed is soon over, many times in a run: that is what is to be seen.
+IMPATIENT = {"REELMILL_LEASE_SECONDS": "3", "REELMILL_LEASE_WAIT_SECONDS": "5"}
+
 
 def run(folder: Path, plan: Plan) -> Report:
     """Everything, on servers of its own in `folder`."""
     with Ground(folder) as ground:
-        environment = ground.environment() | {"REELMILL_REPUBLISH_SECONDS": "5"}
+        environment = ground.environment() | IMPATIENT | {"REELMILL_REPUBLISH_SECONDS": "5"}
         database = db.connect(environment["REELMILL_DATABASE_URL"], pool=2)
         try:
             with Wires(environment) as wires, ground.system(environment) as system:
@@ -33,7 +36,7 @@ def run(folder: Path, plan: Plan) -> Report:
 def run_matrix(folder: Path, steps: Sequence[Step] = STEPS) -> tuple[dict[Step, Broken], int]:
     """The crash matrix, on servers of its own in `folder`: what broke at each step, and orphans at the end."""
     with Ground(folder) as ground:
-        environment = ground.environment() | {"REELMILL_REPUBLISH_SECONDS": "1"}
+        environment = ground.environment() | IMPATIENT | {"REELMILL_REPUBLISH_SECONDS": "1"}
         database = db.connect(environment["REELMILL_DATABASE_URL"], pool=2)
         try:
             with ground.system(environment) as system:

@@ -47,12 +47,14 @@ def test_fan_out_and_fan_in_survive_the_death_of_relays_and_consumers(system: Sy
     system.until_state(root, "running")
     system.kill("analyzer")
     system.kill("analyzer.2")
+    system.lapse()
     system.start("analyzer", "analyzer.2")
     for done in (1, WIDTH // 2):
         until(partial(reached, engine, done), f"{done} jobs have ended")
         for name in ("relay", "analyzer.2", "dispatcher"):
             system.kill(name)
             system.start(name)
+        system.lapse()
     system.until_state(last, "succeeded")
     assert count(engine, ENDED) == WIDTH + 3
     assert count(engine, HASTY) == 0

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra import db
+from infra.broker import declare
 from infra.stack import Stack
 from infra.topology import OLD_EXPORTS
 from tests.broker import publishing
@@ -25,19 +26,20 @@ FEATURES = [f"f{n}" for n in range(20)]
 ROWS = 60_000
 #: Twenty show no more than these do, and take minutes: `REELMILL_TEST_KILLS=20`.
 KILLS = int(os.environ.get("REELMILL_TEST_KILLS", "6"))
-SETTINGS = {"REELMILL_LEASE_SECONDS": "2", "REELMILL_SLOTS": "2"}
+SETTINGS = {"REELMILL_LEASE_SECONDS": "60", "REELMILL_SLOTS": "2"}
 MODEL = {"classes": ["a", "b"], "coefficients": [[1.0] * 20], "intercepts": [0.0]}
 
 
 @pytest.fixture(scope="module", name="system")
 def running(shared: System) -> System:
+    declare(shared.environment["REELMILL_AMQP_URL"])
     shared.start("gateway", "relay", "exporter", **SETTINGS)
     return shared
 
 
 @pytest.fixture(scope="module")
 def engine(system: System) -> Iterator[Engine]:
-    opened = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2)
+    opened = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2, idle_seconds=3600)
     yield opened
     opened.dispose()
 
@@ -90,7 +92,7 @@ def test_old_messages_wait_for_the_exporter_and_bad_ones_stop_nobody(system: Sys
 
 def _all_parked(system: System, number: int) -> list[dict[str, Any]] | None:
     found = system.http.get("/v1/parked").json()["messages"]
-    return list(found) if len(found) == number else None
+    return list(found) if len({each["size"] for each in found}) == number else None
 
 
 def _error_of(system: System, classifier: int) -> dict[str, Any] | None:
@@ -143,6 +145,7 @@ def _strike(system: System, pair: list[dict[str, Any]], dice: random.Random) -> 
             child.kill()
     else:
         system.kill("exporter")
+        system.lapse()
         system.start("exporter", **SETTINGS)
     return hit
 
