@@ -1,5 +1,6 @@
 """Servers that are not there yet, go away and come back: every process waits, says so, and goes on without a human."""
 
+import httpx
 import pytest
 from sqlalchemy import Engine
 
@@ -12,9 +13,12 @@ PROCESSES = ("relay", "analyzer", "dispatcher")
 
 
 def ready(system: System) -> bool:
-    return system.http.get("/readyz").is_success and all(
-        probe(system, name, "/readyz").is_success for name in PROCESSES
-    )
+    try:
+        return system.http.get("/readyz").is_success and all(
+            probe(system, name, "/readyz").is_success for name in PROCESSES
+        )
+    except httpx.TransportError:
+        return False
 
 
 def alive(system: System) -> None:
