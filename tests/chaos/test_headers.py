@@ -6,11 +6,10 @@ import orjson
 import pika
 import pytest
 
-from infra.broker import declare
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import JOBS
-from tests.broker import Broker, publishing
+from tests.broker import Broker, declare, publishing
 from tests.system import System, until
 
 SNIFFER = "chaos.sniffer"
@@ -26,7 +25,7 @@ DEATH: dict[str, Any] = {
 
 @pytest.mark.row("X-06")
 def test_no_header_of_the_broker_is_ever_sent_again(system: System, settings: Settings, stack: Stack) -> None:
-    declare(settings.amqp_url.get_secret_value())
+    declare(settings)
     system.start("gateway", "relay", "analyzer")
     file = system.upload(b"hello", "hello.txt")
     forged = {"x-death": [DEATH], "x-first-death-queue": "reelmill.analyzer", "x-delivery-count": 3, "shade": "blue"}
