@@ -50,7 +50,7 @@ REASONS = {
 async def acquire(request: Request) -> Response:
     """Take tasks of one host, those never handed out first, then the longest since.
 
-    The same `Idempotency-Key` again gives the same lease.
+    The same `Idempotency-Key` again gives the same lease: what it still holds.
     """
     asked = await read(request, FetchLeaseRequest)
     return reply(await taken(request, asked, request_id(request)))
@@ -64,7 +64,7 @@ async def taken(request: Request, asked: FetchLeaseRequest, name: str) -> FetchL
     taker = Taker(lease, owner, asked.worker, ttl)
     rows = await transact(request, fetch_tasks.take, asked.host, asked.count, taker)
     if rows and await request.is_disconnected():
-        await transact(request, fetch_tasks.release, lease, owner)
+        await transact(request, fetch_tasks.forget, lease, owner)
     return FetchLeaseView(
         lease=lease if rows else None,
         host=asked.host,

@@ -17,6 +17,8 @@ from schemas.leases import Result
 EXPIRY = "expiry"
 """Who opens tasks again whose lease ran out."""
 MOST_EXPIRED = 10_000
+UNHEARD = "unheard"
+"""Who gives tasks back whose taker has not lived to hear of them."""
 
 
 class Overtaken(Exception):
@@ -77,9 +79,13 @@ class Outcome:
 
 
 def take(connection: Connection, host: str, count: int, taker: Taker) -> Sequence[db.Row]:
-    """Lease open tasks of a host: never handed out first, then the longest since. The same lease again: the same."""
+    """Lease open tasks of a host: never handed out first, then the longest since.
+
+    The same lease again: what it still holds, and never anything new.
+    """
+    db.rows(connection, "fetch_tasks.one_taker", lease=taker.lease_id)
     before = db.rows(connection, "fetch_tasks.held", lease=taker.lease_id, owner=taker.owner)
-    if before:
+    if before or db.rows(connection, "fetch_tasks.had", lease=taker.lease_id, unheard=UNHEARD):
         return before
     db.run(connection, "fetch_tasks.expire", host=host, most=MOST_EXPIRED, by=EXPIRY)
     rows = db.rows(
@@ -103,7 +109,12 @@ def extend(connection: Connection, lease_id: UUID, owner: str, ttl: float | None
 
 def release(connection: Connection, lease_id: UUID, owner: str, ids: Sequence[int] = ()) -> int:
     """Give tasks of a lease back, all of them if none is named. How many."""
-    return db.run(connection, "fetch_tasks.release", lease=lease_id, owner=owner, ids=list(ids) or None)
+    return db.run(connection, "fetch_tasks.release", lease=lease_id, owner=owner, by=owner, ids=list(ids) or None)
+
+
+def forget(connection: Connection, lease_id: UUID, owner: str) -> int:
+    """Give back all tasks of a lease that its owner has not heard of: it may be asked for again. How many."""
+    return db.run(connection, "fetch_tasks.release", lease=lease_id, owner=owner, by=UNHEARD, ids=None)
 
 
 def reopen(connection: Connection, task_id: int, by: str) -> bool:

@@ -66,10 +66,25 @@ linked as (
 )
 select key, task_id from wanted group by key, task_id order by min(place)
 
+-- name: one_taker
+-- A request that comes several times at once: the later ones see what the first has taken.
+select pg_advisory_xact_lock(hashtextextended(cast(cast(:lease as uuid) as text), 0)) is null as entered
+
 -- name: held
 -- What this very request has taken before, as far as it is still held.
 select id, host, external_id, attempt, expires_at, worker from fetch_tasks
 where lease_id = :lease and owner = :owner and state = 'leased' order by id
+
+-- name: had
+-- Whether this very request has been served before, though it holds nothing any more. What nobody has heard of is none.
+select true as had from fetch_history h
+where h.lease_id = :lease and h.state = 'leased' and :unheard is distinct from (
+    select updated_by from (
+        select id, updated_by from fetch_history where task_id = h.task_id and id > h.id
+        union all
+        select 9223372036854775807, updated_by from fetch_tasks where id = h.task_id
+    ) as later order by id limit 1
+) limit 1
 
 -- name: expire
 -- Leases over tasks of a host that ran out: they are open again, and the history says why.
@@ -100,7 +115,7 @@ returning expires_at
 
 -- name: release
 -- Given back, uncharged.
-update fetch_tasks set state = 'open', expires_at = null, attempt = attempt - 1, updated_by = :owner
+update fetch_tasks set state = 'open', expires_at = null, attempt = attempt - 1, updated_by = :by
 where lease_id = :lease and owner = :owner and state = 'leased'
     and (cast(:ids as bigint[]) is null or id = any(cast(:ids as bigint[])))
 

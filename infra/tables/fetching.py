@@ -88,6 +88,7 @@ fetch_history = Table(
     Column("task_id", BigInteger, nullable=False),
     *_facts(),
     Index("fetch_history_of_task", "task_id", "id"),
+    Index("fetch_history_of_lease", "lease_id", postgresql_where=text(LEASED)),
 )
 
 # Which items asked for a task.

@@ -123,6 +123,41 @@ def test_many_take_at_once_and_content_counts_whoever_holds_it(database: Engine)
         assert fetch_tasks.overlaps(connection) == []
 
 
+@pytest.mark.row("S2-10")
+def test_one_request_in_parallel_is_one_lease_and_later_no_second_one(database: Engine) -> None:
+    make(database, "c", ["a"], ordering="arrival")
+    found = [candidate(n) for n in range(40)]
+    ask(database, {"op": "move", "moves": [{"key": "a", "state": "found", "candidates": found}]})
+    lease, barrier, got = new_id(), threading.Barrier(5), list[list[int]]()
+
+    def work() -> None:
+        with database.begin() as connection:
+            barrier.wait()
+            got.append(took(connection, "a.example", 3, lease=lease))
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got[0]) == 3
+    assert got == got[:1] * 5
+    with database.begin() as connection:
+        fetch_tasks.fill(connection, [Fill(task, "/there") for task in got[0][:2]], "me")
+    with database.begin() as connection:
+        assert took(connection, "a.example", 3, lease=lease) == got[0][2:], "what is still held"
+        assert fetch_tasks.release(connection, lease, "me") == 1
+        assert took(connection, "a.example", 3, lease=lease) == []
+        unheard = new_id()
+        first = took(connection, "a.example", 3, lease=unheard)
+        assert fetch_tasks.forget(connection, unheard, "me") == 3
+        again = took(connection, "a.example", 3, lease=unheard)
+        assert (len(again), len(first)) == (3, 3), "nobody has heard of it: it was none"
+        fetch_tasks.fill(connection, [Fill(task, "/there") for task in again], "me")
+        assert took(connection, "a.example", 3, lease=unheard) == []
+        assert fetch_tasks.overlaps(connection) == []
+
+
 def test_no_step_looks_at_all_tasks(database: Engine) -> None:
     with database.connect() as connection:
         connection.execute(text("alter table fetch_tasks set (autovacuum_enabled = false)"))
@@ -131,6 +166,7 @@ def test_no_step_looks_at_all_tasks(database: Engine) -> None:
         terms = {"host": "h0", "count": 5, "lease": new_id(), "owner": "me", "worker": "w", "ttl": 1, "most": 100}
         mine = terms | {
             "by": "me",
+            "unheard": "unheard",
             "ids": [7],
             "locations": ["/x"],
             "reasons": ["x"],
@@ -138,7 +174,20 @@ def test_no_step_looks_at_all_tasks(database: Engine) -> None:
             "externals": ["1"],
         }
         costs = {}
-        for name in ("held", "expire", "take", "extend", "release", "fill", "unavailable", "facts", "ids_of", "known"):
+        names = (
+            "held",
+            "had",
+            "expire",
+            "take",
+            "extend",
+            "release",
+            "fill",
+            "unavailable",
+            "facts",
+            "ids_of",
+            "known",
+        )
+        for name in names:
             query = text(f"explain (analyze, format json) {db.sql(f'fetch_tasks.{name}').text}")
             wanted = {bound: mine.get(bound) for bound in query.compile().params}
             [plan] = connection.execute(query, wanted).scalar_one()
