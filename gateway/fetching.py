@@ -1,5 +1,6 @@
 """`/v1/fetch-leases` and `/v1/fetch-tasks`: what is to be fetched from hosts, taken under leases, filled, given up."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -13,7 +14,8 @@ from gateway.leases import identity, optional, request_id
 from gateway.problems import Problem, unavailable
 from gateway.services import services, transact
 from infra import collections, db, fetch_stats, fetch_tasks
-from infra.fetch_tasks import Fill, Loss, Outcome, Overtaken, Said, Taker
+from infra.fetch_items import Overtaken
+from infra.fetch_tasks import ATTEMPTS, Fill, Loss, Outcome, Said, Taker
 from infra.tokens import Role
 from schemas.fetching import (
     FetchExtension,
@@ -39,7 +41,6 @@ from schemas.hosts import normalise
 REQUESTS = UUID("7d1c7a46-1d0e-5b0e-9f0b-6f1f8a1c2a11")
 """The same request of the same caller makes the same lease."""
 INVENTORY = "albums"
-ATTEMPTS = 5
 REASONS = {
     "unknown_task": "Some of these tasks are not there; nothing was changed.",
     "held_by_another": "Somebody else holds some of these tasks; nothing was changed.",
@@ -111,14 +112,19 @@ async def give_up(request: Request) -> Response:
 
 async def written(request: Request, said: Said) -> Outcome:
     """Write a report. Raises a 404 or 409 problem that names every task that was refused."""
+    outcome: Outcome = await _not_overtaken(request, fetch_tasks.say, said)
+    if outcome.refused:
+        raise _refused(outcome)
+    return outcome
+
+
+async def _not_overtaken(request: Request, work: Callable[..., Any], *values: Any) -> Any:
+    """Do it anew while others begin to ask for the same tasks. Raises a 503 problem if that goes on and on."""
     for _ in range(ATTEMPTS):
         try:
-            outcome = await transact(request, fetch_tasks.say, said)
+            return await transact(request, work, *values)
         except Overtaken:
             continue
-        if outcome.refused:
-            raise _refused(outcome)
-        return outcome
     raise unavailable("overtaken", "Others report the same tasks right now; try again shortly.")
 
 
@@ -132,7 +138,7 @@ def _refused(outcome: Outcome) -> Problem:
 async def reopen(request: Request) -> Response:
     """What was filled or given up is to be fetched again. 409 when it is neither."""
     task = _task(request)
-    if not await transact(request, fetch_tasks.reopen, task, identity(request).name):
+    if not await _not_overtaken(request, fetch_tasks.reopen, task, identity(request).name):
         await _found(request, task)
         raise Problem(409, "illegal_move", "Only what is filled or unavailable is opened again.")
     return reply(await _found(request, task))

@@ -9,7 +9,7 @@ from gateway.bodies import integer, parsed, read_bytes, reply
 from gateway.problems import Problem, unavailable
 from gateway.services import services, transact
 from infra import fetch_tasks, replicated_links, replication
-from infra.fetch_tasks import Overtaken
+from infra.fetch_items import Overtaken
 from schemas.replication import (
     MOST_CHANGES,
     ReplicaBatch,
@@ -44,8 +44,8 @@ async def apply(request: Request) -> Response:
     who = request.state.identity.name
     applied = await transact(request, replication.apply, batch.changes, who)
     fates = {**applied.fates, **await transact(request, replicated_links.apply, batch.changes, who)}
-    if applied.given_up:
-        await _offer_again(request, applied.given_up, who)
+    if applied.tasks:
+        await _settle(request, applied.tasks, who)
     if batch.peer is not None:
         await transact(request, replication.mark, batch.peer, batch.next)
     return reply(ReplicaReport(outcomes=[fates[change.entity] for change in batch.changes]))
@@ -58,9 +58,9 @@ async def marks(request: Request) -> Response:
     return reply(ReplicaMarks(feed=feed, head=head, marks=read))
 
 
-async def _offer_again(request: Request, given_up: Sequence[tuple[str, str]], who: str) -> None:
+async def _settle(request: Request, tasks: Sequence[tuple[str, str]], who: str) -> None:
     try:
-        await transact(request, fetch_tasks.offer_again, given_up, who)
+        await transact(request, fetch_tasks.taken_over, tasks, who)
     except Overtaken:
         raise unavailable("overtaken", "Others report the same tasks right now; try again shortly.") from None
 

@@ -162,7 +162,7 @@ def _fill(connection: Connection, matched: list[list[str]], location: str, by: s
     same = {"hosts": hosts, "external_ids": ids, "list_sha256": matched[0][2]}
     kept = {(row["host"], row["external_id"]) for row in db.rows(connection, "manifests.unchanged", **same)}
     there = [row for row in tasks if (row["host"], row["external_id"]) in kept]
-    fetch_tasks.fill(connection, [Fill(row["id"], location) for row in there], by)
+    fetch_tasks.fill_patiently(connection, [Fill(row["id"], location) for row in there], by)
     db.run(connection, "manifests.located", **same, location=location, by=by)
     return {(row["host"], row["external_id"]) for row in there}
 

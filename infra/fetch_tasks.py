@@ -1,6 +1,6 @@
 """Fetch tasks: taken under leases, filled with what lies where, or given up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -8,21 +8,15 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from infra import db
-from infra.leasing.collection import Collection, enter
-from infra.leasing.reporting import Report, report
-from infra.verdicts import Speaker
+from infra.fetch_items import Overtaken, entered, settle
 from schemas.fetching import FetchState, FetchVerdict
-from schemas.leases import Result
 
 EXPIRY = "expiry"
 """Who opens tasks again whose lease ran out."""
 MOST_EXPIRED = 10_000
+ATTEMPTS = 5
 UNHEARD = "unheard"
 """Who gives tasks back whose taker has not lived to hear of them."""
-
-
-class Overtaken(Exception):
-    """Another collection has begun to ask for the same task meanwhile: start again in a new transaction."""
 
 
 class UnknownTask(Exception):
@@ -118,8 +112,11 @@ def forget(connection: Connection, lease_id: UUID, owner: str) -> int:
 
 
 def reopen(connection: Connection, task_id: int, by: str) -> bool:
-    """What was filled or given up is to be fetched again. False when it is not at an end."""
-    return db.run(connection, "fetch_tasks.reopen", id=task_id, by=by) > 0
+    """What was filled or given up is to be fetched again. False when it is not at an end. Raises Overtaken."""
+    inside = entered(connection, [task_id])
+    changed = db.run(connection, "fetch_tasks.reopen", id=task_id, by=by) > 0
+    settle(connection, inside, [task_id] if changed else [], by)
+    return changed
 
 
 def ids_of(connection: Connection, pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
@@ -131,30 +128,41 @@ def ids_of(connection: Connection, pairs: Sequence[tuple[str, str]]) -> Mapping[
 
 def say(connection: Connection, said: Said) -> Outcome:
     """Write a report if all of it counts. A late one counts while nobody else holds the task. Raises Overtaken."""
-    asking = _entered(connection, [each.task_id for each in said.losses])
     ids = [each.task_id for each in said.fills] + [each.task_id for each in said.losses]
+    inside = entered(connection, ids)
     db.rows(connection, "fetch_tasks.lock", ids=ids)
     facts = {row["id"]: row for row in db.rows(connection, "fetch_tasks.facts", ids=ids)}
     outcome = Outcome([_judged_fill(facts.get(each.task_id), each, said) for each in said.fills])
     outcome.verdicts += [_judged_loss(facts.get(each.task_id), each, said) for each in said.losses]
     if not outcome.refused:
-        fill(connection, said.fills, said.owner)
-        _lose(connection, said.losses, said.owner, asking)
+        changed = [*_filled(connection, said.fills, said.owner), *_lost(connection, said.losses, said.owner)]
+        settle(connection, inside, [row["id"] for row in changed], said.owner)
     return outcome
 
 
 def fill(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
-    """Mark tasks filled with their location, whoever holds them. Those that this changed, with their new revision."""
-    if not fills:
-        return []
-    db.rows(connection, "fetch_tasks.lock", ids=[each.task_id for each in fills])
-    return db.rows(
-        connection,
-        "fetch_tasks.fill",
-        ids=[each.task_id for each in fills],
-        locations=[each.location for each in fills],
-        by=by,
-    )
+    """Mark tasks filled with their location, whoever holds them; nobody looks for their items any more.
+
+    Those that this changed, with their new revision. Raises Overtaken.
+    """
+    inside = entered(connection, [each.task_id for each in fills])
+    changed = _filled(connection, fills, by)
+    settle(connection, inside, [row["id"] for row in changed], by)
+    return changed
+
+
+def fill_patiently(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
+    """The same for a transaction that has done more than this, and starts again with this alone when it is overtaken.
+
+    Raises Overtaken only if that goes on and on.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            with connection.begin_nested():
+                return fill(connection, fills, by)
+        except Overtaken:
+            continue
+    return fill(connection, fills, by)
 
 
 def lose(connection: Connection, losses: Sequence[Loss], by: str) -> Sequence[db.Row]:
@@ -162,40 +170,35 @@ def lose(connection: Connection, losses: Sequence[Loss], by: str) -> Sequence[db
 
     Raises Overtaken.
     """
-    return _lose(connection, losses, by, _entered(connection, [each.task_id for each in losses]))
+    inside = entered(connection, [each.task_id for each in losses])
+    changed = _lost(connection, losses, by)
+    settle(connection, inside, [row["id"] for row in changed], by)
+    return changed
 
 
-def _entered(connection: Connection, ids: Sequence[int]) -> dict[int, Collection]:
-    """The collections whose items asked for these tasks, entered before any task is locked."""
-    if not ids:
-        return {}
-    names = {row["name"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=list(ids))}
-    return {each.id: each for each in enter(connection, names).values()}
+def taken_over(connection: Connection, pairs: Sequence[tuple[str, str]], by: str) -> None:
+    """These tasks, by host and id there, are what another deployment says: so are their items. Raises Overtaken."""
+    ids = sorted(ids_of(connection, pairs).values())
+    inside = entered(connection, ids)
+    if inside:
+        db.rows(connection, "fetch_tasks.lock", ids=ids)
+        settle(connection, inside, ids, by)
 
 
-def _lose(
-    connection: Connection, losses: Sequence[Loss], by: str, entered: Mapping[int, Collection]
-) -> Sequence[db.Row]:
+def _filled(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
+    if not fills:
+        return []
+    ids = [each.task_id for each in fills]
+    db.rows(connection, "fetch_tasks.lock", ids=ids)
+    return db.rows(connection, "fetch_tasks.fill", ids=ids, locations=[each.location for each in fills], by=by)
+
+
+def _lost(connection: Connection, losses: Sequence[Loss], by: str) -> Sequence[db.Row]:
     if not losses:
         return []
     ids = [each.task_id for each in losses]
     db.rows(connection, "fetch_tasks.lock", ids=ids)
-    reasons = [each.reason for each in losses]
-    changed = db.rows(connection, "fetch_tasks.unavailable", ids=ids, reasons=reasons, by=by)
-    lost = [row["id"] for row in changed]
-    if not {row["id"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=lost)} <= entered.keys():
-        raise Overtaken
-    _offer_again(connection, entered, lost, by)
-    return changed
-
-
-def _offer_again(connection: Connection, entered: Mapping[int, Collection], lost: Iterable[int], by: str) -> None:
-    keys: dict[int, list[str]] = {}
-    for row in db.rows(connection, "fetch_tasks.hopeless", ids=list(lost), shards=[0, *entered]):
-        keys.setdefault(row["collection_id"], []).append(row["key"])
-    for collection_id, hopeless in keys.items():
-        results = [Result(key=key, state="available") for key in hopeless]
-        report(connection, entered[collection_id], [Report(Speaker(by, by, override=True), results)])
+    return db.rows(connection, "fetch_tasks.unavailable", ids=ids, reasons=[each.reason for each in losses], by=by)
 
 
 def _judged_fill(fact: db.Row | None, wanted: Fill, said: Said) -> FetchVerdict:
@@ -250,15 +253,3 @@ def get(connection: Connection, task_id: int) -> tuple[db.Row, Sequence[db.Row],
 def overlaps(connection: Connection) -> Sequence[db.Row]:
     """The audit: every hand-out that another one contradicts. There is none."""
     return db.rows(connection, "fetch_tasks.overlaps")
-
-
-def offer_again(connection: Connection, pairs: Sequence[tuple[str, str]], by: str) -> None:
-    """Offer the items again whose tasks, by host and id there, are unavailable by now. Raises Overtaken."""
-    ids = sorted(ids_of(connection, pairs).values())
-    entered = _entered(connection, ids)
-    db.rows(connection, "fetch_tasks.lock", ids=ids)
-    facts = db.rows(connection, "fetch_tasks.facts", ids=ids)
-    lost = [row["id"] for row in facts if row["state"] == FetchState.UNAVAILABLE]
-    if not {row["id"] for row in db.rows(connection, "fetch_tasks.collections_of", ids=lost)} <= entered.keys():
-        raise Overtaken
-    _offer_again(connection, entered, lost, by)

@@ -31,10 +31,10 @@ KINDS = ("cache", "manifest", "task")
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of each thing, and the tasks that are unavailable by now: items may have to be offered again."""
+    """What became of each thing, and the tasks that are as they are elsewhere: their items may not be so yet."""
 
     fates: Mapping[Entity, Fate]
-    given_up: Sequence[tuple[str, str]]
+    tasks: Sequence[tuple[str, str]]
 
 
 def number(connection: Connection) -> None:
@@ -71,12 +71,12 @@ def apply(connection: Connection, changes: Iterable[Change], applier: str) -> Ap
     fates: dict[Entity, Fate] = {}
     for kind in KINDS:
         fates |= _apply(connection, kind, [each for each in newest.values() if each.thing.kind == kind], applier)
-    given_up = [
+    tasks = [
         change.thing.place
         for entity, change in newest.items()
-        if change.thing.kind == "task" and change.thing.state == "unavailable" and fates[entity] is not Fate.KEPT
+        if change.thing.kind == "task" and fates[entity] is not Fate.KEPT
     ]
-    return Applied(fates, given_up)
+    return Applied(fates, tasks)
 
 
 def feed(connection: Connection) -> str:

@@ -21,16 +21,18 @@ returning t.id, t.host, t.external_id, t.reason, t.revision
 select distinct c.id, c.name from candidates l join collections c on c.id = l.collection_id
 where l.task_id = any(cast(:ids as bigint[]))
 
--- name: hopeless
--- Finished items that asked for these tasks and have no other that may still be filled.
-select distinct l.collection_id, i.key
+-- name: unsettled
+-- Items that asked for these tasks and are not as their tasks are: done though none of them may still be filled, or on
+-- offer though one may or has been.
+select distinct l.collection_id, i.key, case s.state when 'completed' then 'available' else 'completed' end as becomes
 from candidates l
 join items i on i.pool_id = l.pool_id and i.position = l.position and i.shard = any(cast(:shards as integer[]))
 join item_states s on s.pool_id = l.pool_id and s.position = l.position
-where l.task_id = any(cast(:ids as bigint[])) and s.state = 'completed' and not exists (
-    select from candidates o join fetch_tasks t on t.id = o.task_id
-    where o.pool_id = l.pool_id and o.position = l.position and t.state <> 'unavailable'
-)
+where l.task_id = any(cast(:ids as bigint[])) and s.state in ('completed', 'available', 'failed')
+    and (s.state = 'completed') <> exists (
+        select from candidates o join fetch_tasks t on t.id = o.task_id
+        where o.pool_id = l.pool_id and o.position = l.position and t.state <> 'unavailable'
+    )
 
 -- name: known
 -- Held until the end of the transaction: nobody gives up what is being linked.

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from infra import db, fetch_tasks
-from infra.fetch_tasks import Fill, Loss, Taker
+from infra.fetch_items import Overtaken
+from infra.fetch_tasks import Fill, Loss, Said, Taker
 from infra.ids import new_id
 from tests.integration.test_leasing import acquire, ask, keys, make, state_of, submit
 from tests.integration.test_plans import looked_at
@@ -78,13 +79,64 @@ def test_a_task_given_up_while_another_collection_links_it(database: Engine) -> 
             with database.begin() as connection:
                 [lost] = fetch_tasks.lose(connection, [Loss(1, "gone")], "me")
             break
-        except fetch_tasks.Overtaken:
+        except Overtaken:
             continue
     linking.join()
     assert (lost["id"], state_of(database, "k0")) == (1, "available")
     with database.begin() as connection:
         done = "select count(*) from item_states s join collections c on c.id = s.collection_id where c.name = 'd'"
         assert connection.execute(text(f"{done} and state = 'completed'")).scalar_one() == 0
+
+
+@pytest.mark.row("S2-05", "S2-16")
+@pytest.mark.parametrize("how", ["filled", "reported", "reopened", "elsewhere"])
+def test_an_item_is_off_offer_as_soon_as_its_task_lives_again(database: Engine, how: str) -> None:
+    make(database, "c", ["a", "b"], ordering="arrival", retry_seconds=0)
+    found = {"state": "found", "candidates": [candidate(1)]}
+    ask(database, {"op": "move", "moves": [{"key": "a"} | found, {"key": "b"} | found]})
+    with database.begin() as connection:
+        fetch_tasks.lose(connection, [Loss(1, "gone")], "me")
+    assert keys(acquire(database, 1)) == ["a"]
+    with database.begin() as connection:
+        match how:
+            case "filled":
+                fetch_tasks.fill(connection, [Fill(1, "/there")], "keeper")
+            case "reported":
+                assert not fetch_tasks.say(connection, Said([Fill(1, "/there")], [], "me")).refused
+            case "reopened":
+                assert fetch_tasks.reopen(connection, 1, "me")
+            case "elsewhere":
+                connection.execute(text("update fetch_tasks set state = 'filled', reason = null, location = '/there'"))
+                fetch_tasks.taken_over(connection, [("a.example", "1")], "peer")
+    assert (state_of(database, "a"), state_of(database, "b")) == ("leased", "completed")
+    assert keys(acquire(database, 1)) == [], "what is being looked for stays with whoever looks for it"
+
+
+@pytest.mark.row("S2-05", "S2-16")
+def test_a_task_filled_while_another_collection_links_it(database: Engine) -> None:
+    """What was linked to a task that could not be had is done once it is filled, whoever was first."""
+    for name in ("c", "d"):
+        make(database, name, [f"k{n}" for n in range(20)], ordering="arrival", retry_seconds=0)
+    found = {"state": "found", "candidates": [candidate(1)]}
+    ask(database, {"op": "move", "moves": [{"key": "k0"} | found]})
+    with database.begin() as connection:
+        fetch_tasks.lose(connection, [Loss(1, "gone")], "me")
+    barrier = threading.Barrier(2)
+
+    def link() -> None:
+        barrier.wait()
+        for number in range(20):
+            ask(database, {"op": "move", "collection": "d", "moves": [{"key": f"k{number}"} | found]})
+
+    linking = threading.Thread(target=link)
+    linking.start()
+    barrier.wait()
+    with database.begin() as connection:
+        fetch_tasks.fill_patiently(connection, [Fill(1, "/there")], "keeper")
+    linking.join()
+    with database.begin() as connection:
+        done = "select count(*) from item_states s join collections c on c.id = s.collection_id where c.name = 'd'"
+        assert connection.execute(text(f"{done} and state = 'completed'")).scalar_one() == 20
 
 
 @pytest.mark.row("S2-10", "S2-24")

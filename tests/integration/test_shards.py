@@ -148,7 +148,7 @@ def test_the_shards_of_others_are_left_alone(shards: Engine) -> None:
         [task] = connection.execute(text("select id from fetch_tasks")).scalars()
         assert len(fetch_tasks.get(connection, task)[1]) == 101
         connection.execute(text("update fetch_tasks set state = 'unavailable', reason = 'gone'"))
-        fetch_tasks.offer_again(connection, [("a.example", "x")], "me")
+        fetch_tasks.taken_over(connection, [("a.example", "x")], "me")
         locked = set(connection.execute(LOCKED).scalars())
     assert {name for name in locked if name.startswith("items_of_")} == {
         f"items_of_{c}",
