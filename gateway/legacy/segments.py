@@ -12,7 +12,8 @@ from gateway.bodies import read
 from gateway.leases import answered, identity, order_of
 from gateway.legacy.paging import document
 from gateway.problems import Problem
-from gateway.services import transact
+from gateway.services import services, transact
+from gateway.wire import gone
 from infra import collections
 from infra.collections import UnknownCollection
 from infra.ids import new_id
@@ -79,7 +80,7 @@ async def count(request: Request) -> Response:
 
 
 async def next_item(request: Request) -> Response:
-    """Take one item at random. GET is kept for old clients; nothing but GET and POST takes one."""
+    """Take one item at random. GET is kept for old clients; nothing but GET and POST takes one, and nobody who has gone."""
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     name = request.query_params.get("worker") or identity(request).name
@@ -89,6 +90,8 @@ async def next_item(request: Request) -> Response:
         request, collection_of(request), "acquire", terms | ({"partition": partition} if partition else {})
     )
     told = await _lease(request, order)
+    if gone(request.receive):
+        services(request).questions.abandon(order)
     headers = {"Cache-Control": "no-store"}
     if not told["items"]:
         wait = round(told["retry_seconds"] or 60)

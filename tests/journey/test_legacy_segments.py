@@ -1,5 +1,7 @@
 """The download manager, as its README shows it, and what it never did: exact states, tokens, history, pages."""
 
+import signal
+import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -258,6 +260,29 @@ def test_the_same_thing_said_five_times_at_once_happens_once(running: System) ->
     assert len({lease["lease"] for lease in leases}) == 1
     assert {item["key"] for lease in leases for item in lease["items"]} == {"b"}
     assert len(running.http.get("/v1/collections/again/items/b").json()["history"]) == 1
+
+
+@pytest.mark.row("S0-11", "S0-20")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_whoever_hangs_up_while_he_waits_takes_nothing(running: System, method: str) -> None:
+    name = f"hung-up-{method.lower()}"
+    fill(running, name, "a")
+    head = f"{method} {NEXT}?collection={name}&worker=gone HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n"
+    running.signal("dispatcher", signal.SIGSTOP)
+    with socket.create_connection(("127.0.0.1", running.port)) as caller:
+        caller.sendall(f"{head}authorization: Bearer {running.token}\r\n\r\n".encode())
+    running.http.get("/healthz")  # by then the gateway has seen it go
+    running.signal("dispatcher", signal.SIGCONT)
+
+    def returned() -> bool:
+        board = running.http.get(f"/v1/collections/{name}/leaderboard").json()["workers"]
+        return any((each["worker"], each["returned"]) == ("gone", 1) for each in board)
+
+    until(returned, "what nobody has heard of is back")
+    item = running.http.get(f"/v1/collections/{name}/items/a").json()
+    assert (item["state"], item["attempt"]) == ("available", 0)
+    taken = running.http.post(NEXT, params={"collection": name}).json()
+    assert (taken["download_id"], taken["attempt"]) == ("a", 1)
 
 
 @pytest.mark.row("S0-18")
