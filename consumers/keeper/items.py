@@ -11,11 +11,12 @@ import orjson
 
 from consumers.artifacts import Step
 from consumers.keeper import lines
-from consumers.keeper.made import LONGEST_KEY, Bad, Made, Plain
+from consumers.keeper.made import LONGEST_KEY, Bad, Made, Plain, key_of
 from consumers.keeper.rows import rows
 from consumers.outcome import Done, Rejected
 from consumers.ports import Catalogue
 from schemas.catalogue import ImportItems, SetStates
+from schemas.items import KEY_SEPARATOR
 
 REPORT = "report.ndjson"
 BATCH = 5000
@@ -145,8 +146,8 @@ def set_states(params: SetStates, workspace: Catalogue) -> Done:
 
 
 def _first_column(line: str) -> str:
-    """What stands before the first comma; nothing for blank lines and comments."""
-    return "" if line.startswith("#") else line.partition(",")[0].strip()
+    """The key before the first comma, as an import makes it; nothing for blank lines and comments."""
+    return "" if line.startswith("#") else key_of(line.partition(",")[0].split(KEY_SEPARATOR))
 
 
 def _sound(number: int, key: str, odd: list[dict[str, Any]]) -> bool:

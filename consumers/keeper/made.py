@@ -51,8 +51,10 @@ def item(line: int, key: str, partition: str, attributes: dict[str, Any]) -> Row
             return Bad(line, "empty_key")
         if size > LONGEST_KEY:
             return Bad(line, "key_too_long")
-        if "\0" in key or len(partition) > LONGEST_PARTITION:
-            return Bad(line, "bad_character" if "\0" in key else "partition_too_long")
+        if len(partition) > LONGEST_PARTITION:
+            return Bad(line, "partition_too_long")
+        if "\0" in key or "\0" in partition:
+            return Bad(line, "bad_character")
         partition.encode()
         return Row(line, key, partition, orjson.dumps(attributes).decode())
     except (UnicodeEncodeError, TypeError, orjson.JSONEncodeError):

@@ -167,13 +167,67 @@ def test_a_file_that_is_none_fails_for_good(running: System, content: bytes, par
     assert by_state(running, "broken") == {}
 
 
+@pytest.mark.row("S0-01")
+def test_lines_that_no_database_can_keep_are_told_and_the_others_come_in(running: System) -> None:
+    nul, half, deep = "\\u0000", "\\ud800", "[" * 300 + "]" * 300
+    lines = {
+        f'{{"id":"a","partition":"x{nul}"}}': "bad_character",
+        f'{{"id":"b{nul}"}}': "bad_character",
+        f'{{"id":"c","x":"{nul}"}}': None,
+        f'{{"id":"d","x":{{"y":[1,{{"z":"a{nul}b"}}]}}}}': None,
+        f'{{"id":"e","x":[{{"a{nul}b":1}}]}}': None,
+        f'{{"id":"f","x":"{half}"}}': "not_json",
+        f'{{"id":"g","partition":"{half}"}}': "not_json",
+        f'{{"id":"h","x":{deep}}}': "bad_character",
+        '{"id":"i","x":NaN}': "not_json",
+        '{"id":"j","x":"\udcff"}': "not_json",
+        '{"id":"k","x":"\0"}': "not_json",
+        '{"id":"l","x":"\\\\u0000","y":"\\n\\t\\\\"}': None,
+        '{"id":"m","partition":"a\\tb\\\\n"}': None,
+    }
+    content = "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+    done = imported(running, "unkept", content, "a.jsonl")
+    assert (done["state"], done["error"]) == ("succeeded", None)
+    assert {each["line"]: each["reason"] for each in report(running, done)} == {
+        number: reason for number, reason in enumerate(lines.values(), 1) if reason is not None
+    }
+    listed = running.http.get("/v1/collections/unkept/items").json()["items"]
+    assert {item["key"]: (item["partition"], item["attributes"]) for item in listed} == {
+        "c": ("", {"x": "\0"}),
+        "d": ("", {"x": {"y": [1, {"z": "a\0b"}]}}),
+        "e": ("", {"x": [{"a\0b": 1}]}),
+        "l": ("", {"x": "\\u0000", "y": "\n\t\\"}),
+        "m": ("a\tb\\n", {}),
+    }
+    lease = running.http.post("/v1/collections/unkept/leases", json={"count": 9}).json()
+    assert {item["key"]: item["attributes"] for item in lease["items"]} == {
+        item["key"]: item["attributes"] for item in listed
+    }
+    table = imported(running, "unkept", b"id,x\nn,1\n", "a.csv", columns={"x": "a\tb"})
+    assert (table["state"], table["result"]["inserted"]) == ("succeeded", 1)
+
+
 def test_what_no_database_can_keep_is_bad_input(running: System) -> None:
     assert running.http.put("/v1/collections/odd", json={}).is_success
     for wrong in ({"key": "a\0b"}, {"key": "a", "partition": "\0"}):
         answer = running.http.post("/v1/collections/odd/items", json={"items": [wrong]})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
+    params = {"collection": "odd", "file": running.upload(b"id,x\na,1\n", "a.csv"), "columns": {"x": "a\0"}}
+    answer = running.http.post("/v1/jobs", json={"kind": "items.import", "params": params})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
     answer = running.http.post("/v1/collections/odd/moves", json={"moves": [{"key": "a\0b", "state": "completed"}]})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
+
+
+@pytest.mark.row("S0-16", "S2-01")
+def test_a_file_of_keys_means_what_a_file_of_items_means(running: System) -> None:
+    columns = {"key": ["album", "artist"]}
+    imported(running, "keys", "album,artist\n( ),Sigur Rós\nagætis,\n".encode(), "a.csv", **columns)
+    names = " ( ) \x1f Sigur Ro\u0301s ,x\nagætis\x1f\n".encode()
+    file = running.upload(names, "done.txt")
+    job = running.submit("items.set_state", {"collection": "keys", "file": file, "state": "completed"})
+    assert running.until_state(job, "succeeded", "failed")["result"]["updated"] == 2
+    assert by_state(running, "keys") == {"completed": 2}
 
 
 @pytest.mark.row("S0-15")
