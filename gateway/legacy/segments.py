@@ -80,7 +80,7 @@ async def count(request: Request) -> Response:
 
 
 async def next_item(request: Request) -> Response:
-    """Take one item at random. GET is kept for old clients; nothing but GET and POST takes one, and nobody who has gone."""
+    """Take one item at random. GET is kept for old clients; no other method takes one, and nobody who has gone."""
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     name = request.query_params.get("worker") or identity(request).name

@@ -69,10 +69,17 @@ def known(
 
 
 def ended(
-    connection: Connection, query: str, collection: Collection, lease_ids: Sequence[UUID], **terms: Any
+    connection: Connection,
+    query: str,
+    collection: Collection,
+    lease_ids: Sequence[UUID],
+    why: tuple[str, str] | None = None,
+    **terms: Any,
 ) -> dict[UUID, int]:
-    """End these leases by a statement; how many items each of them still held."""
+    """End these leases by a statement; how many items each of them still held. `why`: what is said of these items."""
     if not lease_ids:
         return {}
-    rows = db.rows(connection, query, collection=collection.id, ids=list(lease_ids), **terms)
+    code, message = why if why is not None else (None, None)
+    told = {"code": code, "message": message}
+    rows = db.rows(connection, query, collection=collection.id, ids=list(lease_ids), **told, **terms)
     return {row["id"]: row["items"] for row in rows}

@@ -7,12 +7,14 @@ from sqlalchemy import Connection
 
 from infra import db
 from infra.collections import UnknownCollection
+from infra.leasing.cases import ended
 from infra.leasing.collection import enter
 
 BATCH = 500
 # Nobody gets an item of the collection while so many are given back.
 MOST_ITEMS = 10_000
 MOVER = "expiry"
+RAN_OUT = ("lease_expired", "The lease ran out.")
 
 
 def sweep(connection: Connection) -> int:
@@ -25,7 +27,7 @@ def sweep(connection: Connection) -> int:
     # While we waited for our turn, its holder may have extended it, or another sweeper ended it.
     still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids, most=MOST_ITEMS)]
     if still:
-        db.rows(connection, "leases.return", collection=collection.id, ids=still, charged=True, mover=MOVER)
+        ended(connection, "leases.return", collection, still, RAN_OUT, charged=True, mover=MOVER)
     return max(len(still), 1)
 
 
@@ -41,8 +43,8 @@ def release_older(connection: Connection, name: str, seconds: float, by: str) ->
     ids = [row["id"] for row in db.rows(connection, "watching.older", **terms)]
     if not ids:
         return 0, 0
-    back = db.rows(connection, "leases.return", collection=collection.id, ids=ids, charged=False, mover=by)
-    return len(back), sum(row["items"] for row in back)
+    back = ended(connection, "leases.return", collection, ids, charged=False, mover=by)
+    return len(back), sum(back.values())
 
 
 def fold(connection: Connection) -> None:

@@ -11,6 +11,8 @@ from infra.leasing.cases import Answer, Case, ended, known
 from infra.leasing.collection import Collection
 from schemas.leases import Abandon, Drop, Extend, ExtensionView
 
+UNACKNOWLEDGED = ("not_acknowledged", "Whoever had it from the queue did not acknowledge it.")
+
 
 def extend(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Extend]]) -> None:
     """Hold leases for longer."""
@@ -57,6 +59,7 @@ def drop(connection: Connection, collection: Collection, cases: Sequence[tuple[C
     for charged in (True, False):
         mine = known(connection, collection, [each for each in cases if each[1].charged is charged])
         live = [order.lease for _, order, row in mine if row["ended_at"] is None]
-        done = ended(connection, "leases.return", collection, live, charged=charged, mover=None)
+        why = UNACKNOWLEDGED if charged else None
+        done = ended(connection, "leases.return", collection, live, why, charged=charged, mover=None)
         for case, order, _ in mine:
             case.answer = Answer(200, orjson.dumps({"returned": done.get(order.lease, 0)}))

@@ -365,7 +365,7 @@ select id, items from counted
 
 -- name: return
 -- All that these leases still hold is offered again: at once and uncharged, or charged, and failed when that was the
--- last attempt.
+-- last attempt. What is said of an item is why it was charged; nothing, when it was not.
 with back as (
     insert into item_states (
         pool_id, position, collection_id, partition, before, state, attempt, lease_id, moved_by, leased_at, nacked_at,
@@ -375,15 +375,14 @@ with back as (
         case when :charged and h.attempt >= c.max_attempts then 'failed' else 'available' end,
         h.attempt - case when :charged then 0 else 1 end, h.lease_id, coalesce(cast(:mover as text), l.worker), h.leased_at, h.nacked_at,
         case when :charged and h.attempt >= c.max_attempts then null else now() end,
-        case when :charged then 'lease_expired' end, case when :charged then 'The lease ran out.' end
+        cast(:code as text), cast(:message as text)
     from leases l join held_items(:collection, cast(:ids as uuid[])) h on h.lease_id = l.id
     join collections c on c.id = l.collection_id
     where l.id = any(cast(:ids as uuid[])) and l.ended_at is null
     on conflict (pool_id, position) do update set
         before = excluded.before, state = excluded.state, attempt = excluded.attempt, moved_by = excluded.moved_by,
-        moved_at = now(), ready_at = excluded.ready_at,
-        error_code = coalesce(excluded.error_code, item_states.error_code),
-        error_message = coalesce(excluded.error_message, item_states.error_message)
+        moved_at = now(), ready_at = excluded.ready_at, error_code = excluded.error_code,
+        error_message = excluded.error_message
     returning lease_id
 ),
 ended as (

@@ -270,6 +270,36 @@ def test_an_expired_lease_counts_an_attempt_and_a_released_one_does_not(hundred:
     assert sums(hundred) == {"failed": 100}
 
 
+@pytest.mark.row("S2-17")
+def test_what_is_stale_is_what_ran_out_last(hundred: Engine) -> None:
+    def stale() -> int:
+        with hundred.begin() as connection:
+            [row] = db.rows(connection, "fetch_tasks.searches", collection=1)
+            return int(row["stale"])
+
+    acquire(hundred, 4)
+    expire(hundred)
+    assert stale() == 4
+    lease = acquire(hundred, 2)
+    assert stale() == 2
+    ask(hundred, {"op": "release", "lease": lease["lease"]})
+    assert stale() == 2, "whoever had them has given them back"
+    acquire(hundred, 100, request_id="r")
+    ask(hundred, {"op": "abandon", "request_id": "r"})
+    assert stale() == 0
+
+
+@pytest.mark.row("S0-22")
+def test_an_item_that_was_not_acknowledged_says_so(hundred: Engine) -> None:
+    lease = acquire(hundred, 1)
+    ask(hundred, {"op": "drop", "lease": lease["lease"], "charged": True})
+    with hundred.begin() as connection:
+        item = collections.item(connection, "c", keys(lease)[0])
+    assert item is not None
+    assert (item["state"], item["attempt"], item["error_code"]) == ("available", 1, "not_acknowledged")
+    assert "acknowledge" in item["error_message"]
+
+
 def test_the_same_request_gets_the_same_lease(hundred: Engine) -> None:
     asked = {"op": "acquire", "count": 3, "request_id": "r1"}
     first, twin = ask(hundred, asked, asked)
@@ -415,7 +445,7 @@ def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engin
     asked = {"op": "acquire", "count": 20}
     leases = [lease for _ in range(4) for lease in ask(database, *[asked] * 50)]
     own = leases[0]["lease"]
-    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None}
+    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None, "code": None, "message": None}
     terms |= {"keys": keys(leases[0]), "leases": [own] * 20}
     explained = text(f"explain (analyze, format json) {db.sql(query).text}")
     with database.connect() as connection:
