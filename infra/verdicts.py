@@ -20,7 +20,7 @@ class Fact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a collection says about failures."""
+    """What a collection says about failures: after so many attempts, or searches in vain, it is over."""
 
     max_attempts: int
     retry_seconds: float
@@ -72,7 +72,7 @@ def change(fact: Fact, said: Result, rules: Rules) -> Change | str:
     before, attempt = ItemState(fact["state"]), int(fact["attempt"])
     if said.state == "nacked" and before in ENDED:
         return "finished"
-    made = _made(said.state, before, attempt, rules)
+    made = _nacked(fact, attempt, rules) if said.state == "nacked" else _made(said.state, before, attempt, rules)
     return made if (before, made.state) in MOVES else "illegal_move"
 
 
@@ -92,15 +92,18 @@ def repeated(fact: Fact, said: Result, speaker: Speaker) -> bool:
     return fact["state"] in FINISHED and fact["state"] == said.state and fact["lease_id"] == speaker.lease_id
 
 
+def _nacked(fact: Fact, attempt: int, rules: Rules) -> Change:
+    """Looked for in vain once more. Attempts without a word, whose leases ran out, say nothing of what there is."""
+    attempt = max(attempt, 1)  # whoever found nothing has looked, with or without a lease
+    if fact["nacks"] + 1 >= rules.max_attempts:
+        return Change(ItemState.MISSING, attempt, nack=True)
+    return Change(ItemState.AVAILABLE, attempt, rules.wait(attempt), nack=True)
+
+
 def _made(said: str, before: ItemState, attempt: int, rules: Rules) -> Change:
-    last = attempt >= rules.max_attempts
     if said == "failed":
+        last = attempt >= rules.max_attempts
         return Change(ItemState.FAILED, attempt, None if last else rules.wait(attempt))
-    if said == "nacked":
-        attempt = max(attempt, 1)  # whoever found nothing has looked, with or without a lease
-        if last:
-            return Change(ItemState.MISSING, attempt, nack=True)
-        return Change(ItemState.AVAILABLE, attempt, rules.wait(attempt), nack=True)
     if said == "available":
         # Given back, the attempt was none; set free by hand after an end, everything begins anew.
         return Change(ItemState.AVAILABLE, max(attempt - 1, 0) if before in HELD else 0, 0.0)

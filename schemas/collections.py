@@ -146,6 +146,8 @@ class ItemView(ItemSummary):
     owner: str | None
     worker: str | None
     expires_at: datetime | None
+    nacks: int = Field(description="How often it was looked for in vain; `max_attempts` times are the end.")
+    nacked_at: datetime | None = Field(description="When it was looked for in vain last.")
     result: dict[str, Any] | None
     history: list[ItemMove]
     found: list[FoundAt]

@@ -55,7 +55,7 @@ select i.pool_id, i.position, i.key, p.partition, i.attributes,
     coalesce(s.state, case when r.lease_id is null then 'available' else 'leased' end) as state,
     coalesce(s.attempt, case when r.lease_id is null then 0 else 1 end) as attempt,
     coalesce(s.lease_id, r.lease_id) as lease_id, l.owner, l.worker, l.expires_at,
-    s.ready_at, s.moved_at, s.nacked_at, s.error_code, s.error_message, s.result
+    s.ready_at, s.moved_at, s.nacked_at, coalesce(s.nacks, 0) as nacks, s.error_code, s.error_message, s.result
 from items i
 join pools p on p.id = i.pool_id
 left join item_states s on s.pool_id = i.pool_id and s.position = i.position

@@ -229,8 +229,8 @@ returning l.id, l.expires_at, l.open
 select g.place, i.pool_id, i.position, p.partition, coalesce(s.state, case when r.lease_id is null then 'available'
     else 'leased' end) as state, coalesce(s.attempt, case when r.lease_id is null then 0 else 1 end) as attempt,
     s.state is not null as touched, case when s.state is null then r.lease_id else s.lease_id end as lease_id,
-    s.ready_at is not null as offered, coalesce(s.leased_at, l.taken_at) as leased_at, s.nacked_at, l.owner,
-    r.lease_id = g.lease_id or s.lease_id = g.lease_id or exists (
+    s.ready_at is not null as offered, coalesce(s.leased_at, l.taken_at) as leased_at, s.nacked_at,
+    coalesce(s.nacks, 0) as nacks, l.owner, r.lease_id = g.lease_id or s.lease_id = g.lease_id or exists (
         select from item_history h
         where h.pool_id = i.pool_id and h.position = i.position and h.lease_id = g.lease_id
     ) as had
@@ -299,6 +299,7 @@ tallied as (
 select place, state from found where state is null or state <> all(cast(:befores as text[]))
 
 -- name: move
+-- Set free after an end, an item has not been looked for in vain yet.
 with given as (
     select * from unnest(
         cast(:pools as integer[]), cast(:positions as bigint[]), cast(:partitions as text[]), cast(:befores as text[]),
@@ -310,16 +311,21 @@ with given as (
 )
 insert into item_states (
     pool_id, position, collection_id, partition, before, state, attempt, lease_id, moved_by, ready_at, leased_at,
-    nacked_at, error_code, error_message, result
+    nacked_at, nacks, error_code, error_message, result
 )
 select pool_id, position, :collection, partition, before, state, attempt, lease_id, mover,
-    now() + make_interval(secs => wait), leased_at, case when nack then now() else nacked_at end, code, message, result
+    now() + make_interval(secs => wait), leased_at, case when nack then now() else nacked_at end,
+    case when nack then 1 else 0 end, code, message, result
 from given
 on conflict (pool_id, position) do update set
     before = excluded.before, state = excluded.state, attempt = excluded.attempt, lease_id = excluded.lease_id,
     moved_by = excluded.moved_by, moved_at = excluded.moved_at, ready_at = excluded.ready_at,
-    leased_at = excluded.leased_at, nacked_at = excluded.nacked_at, error_code = excluded.error_code,
-    error_message = excluded.error_message, result = excluded.result
+    leased_at = excluded.leased_at, nacked_at = excluded.nacked_at, nacks = case
+        when excluded.before in ('completed', 'missing', 'failed') and excluded.state = 'available'
+            and excluded.nacks = 0 then 0
+        else item_states.nacks + excluded.nacks
+    end,
+    error_code = excluded.error_code, error_message = excluded.error_message, result = excluded.result
 
 -- name: let_go
 -- These leases hold so many items less.

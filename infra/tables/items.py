@@ -186,12 +186,15 @@ item_states = Table(
     Column("pool_id", Integer, primary_key=True),
     Column("position", BigInteger, primary_key=True),
     *_state_columns(),
+    # How often it was looked for in vain, since everything began anew.
+    Column("nacks", SmallInteger, nullable=False, server_default="0"),
     CheckConstraint(f"state in {STATES}", name="state"),
     CheckConstraint(LEGAL, name="move"),
     CheckConstraint(f"not ({HELD}) or (lease_id is not null and leased_at is not null)", name="held"),
     CheckConstraint("ready_at is null or state in ('available', 'failed')", name="ready_at"),
     CheckConstraint("state <> 'available' or ready_at is not null", name="offered"),
     CheckConstraint("attempt >= 0", name="attempt"),
+    CheckConstraint("nacks >= 0", name="nacks"),
     Index(
         "item_states_offered",
         "collection_id",

@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -287,6 +288,55 @@ def test_what_is_stale_is_what_ran_out_last(hundred: Engine) -> None:
     acquire(hundred, 100, request_id="r")
     ask(hundred, {"op": "abandon", "request_id": "r"})
     assert stale() == 0
+
+
+@pytest.mark.row("S2-07")
+def test_a_search_is_over_after_so_many_in_vain_however_many_leases_ran_out(database: Engine) -> None:
+    make(database, "c", ["a"], ordering="arrival", retry_seconds=0, max_attempts=3)
+
+    def item() -> tuple[str, int, int]:
+        with database.begin() as connection:
+            row = collections.item(connection, "c", "a")
+        assert row is not None
+        assert (row["nacked_at"] is not None) == (row["nacks"] > 0)
+        return row["state"], row["attempt"], row["nacks"]
+
+    assert item() == ("available", 0, 0)
+    for _ in range(2):
+        acquire(database, 1)
+        expire(database)
+    for nacks in (1, 2):
+        submit(database, acquire(database, 1), "nacked")
+        assert item() == ("available", 2 + nacks, nacks)
+    lease = acquire(database, 1)
+    submit(database, lease, "nacked")
+    assert (item(), submit(database, lease, "nacked")["results"][0]["outcome"]) == (("missing", 5, 3), "refused")
+    ask(database, {"op": "move", "moves": [{"key": "a", "state": "available"}]})
+    with database.begin() as connection:
+        row = collections.item(connection, "c", "a")
+    assert row is not None
+    assert (row["state"], row["attempt"], row["nacks"]) == ("available", 0, 0), "everything begins anew"
+    submit(database, acquire(database, 1), "nacked")
+    assert item() == ("available", 1, 1)
+
+
+def test_searches_from_before_they_were_counted_are_counted_from_the_history(database: Engine) -> None:
+    make(database, "c", ["a", "b", "c", "d"], ordering="arrival", retry_seconds=0, max_attempts=2)
+    for _ in range(3):
+        lease = acquire(database, 4)
+        submit(database, lease, "nacked", *(key for key in ("a", "b") if key in keys(lease)))
+        ask(database, {"op": "release", "lease": lease["lease"]})
+        ask(database, {"op": "move", "moves": [{"key": "b", "state": "available"}]})
+    kept = text("select position, nacks from item_states order by position")
+    with database.begin() as connection:
+        before = connection.execute(kept).all()
+        assert [nacks for _, nacks in before] == [2, 1, 0, 0]
+        moves = connection.execute(text("select count(*) from item_history")).scalar_one()
+        connection.execute(text("alter table item_states disable trigger user"))
+        connection.execute(text("update item_states set nacks = 0"))
+        connection.execute(text(import_module("infra.migrations.versions.0018_replays_and_nacks").COUNTED))
+        assert connection.execute(kept).all() == before
+        assert connection.execute(text("select count(*) from item_history")).scalar_one() == moves
 
 
 @pytest.mark.row("S0-22")

@@ -254,7 +254,8 @@ def test_the_order_and_the_end_of_a_search(running: System) -> None:
     assert submitted(running.http, wait, {str(ids["w"]): []})["results"][str(ids["w"])]["outcome"] == "unchanged"
     assert taken(running.http, wait) == {}, "not before its time"
     shown = running.http.get(f"/v1/collections/{wait}/items/w%1FArtist of w").json()
-    assert (shown["state"], shown["attempt"]) == ("available", 1)
+    assert (shown["state"], shown["attempt"], shown["nacks"]) == ("available", 1, 1)
+    assert shown["history"][-1]["at"] == shown["nacked_at"]
 
 
 @pytest.mark.row("S2-06")
