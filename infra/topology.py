@@ -1,7 +1,8 @@
 """Exchanges, queues and bindings, as data. Everything here is legal on RabbitMQ 3.10 and on 4.x.
 
-Durable quorum queues only, each with a positive delivery limit of its own (a fuse against crash loops: attempts are
-counted in Postgres), no `x-max-priority`, no transient queues that are not exclusive.
+Durable quorum queues only, each with a delivery limit of its own: a positive one, as a fuse against crash loops
+(attempts are counted in Postgres), or 0 for queues of items, of which every return is counted. No `x-max-priority`, no
+transient queues that are not exclusive.
 """
 
 from dataclasses import dataclass, field

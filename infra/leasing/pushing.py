@@ -36,5 +36,5 @@ def offer(connection: Connection) -> list[tuple[Case, float]]:
 
 
 def _wanting(connection: Connection, names: Sequence[str] | None) -> list[db.Row]:
-    rows = db.rows(connection, "pushing.wanting", worker=PUSHED, names=names)
+    rows = db.rows(connection, "pushing.wanting", pushed=PUSHED, names=names)
     return [row for row in rows if row["items"] > 0]

@@ -92,12 +92,16 @@ from (
 ) as told left join leases l on l.id = told.lease_id order by place
 
 -- name: page
-select i.pool_id, i.position, i.key, p.partition, i.attributes, coalesce(s.state, case when i.position < coalesce((
-        select g.hi from grants g where g.pool_id = i.pool_id order by g.lo desc limit 1
-    ), 0) then 'leased' else 'available' end) as state, coalesce(s.attempt, 0) as attempt, s.error_code,
-    s.error_message, s.ready_at, s.moved_at
+-- What nothing has happened to since it was handed out has the attempt of its stretch, the first.
+select i.pool_id, i.position, i.key, p.partition, i.attributes,
+    coalesce(s.state, case when given.out then 'leased' else 'available' end) as state,
+    coalesce(s.attempt, case when given.out then 1 else 0 end) as attempt, s.error_code, s.error_message, s.ready_at,
+    s.moved_at
 from items i join pools p on p.id = i.pool_id
 left join item_states s on s.pool_id = i.pool_id and s.position = i.position
+cross join lateral (select i.position < coalesce((
+        select g.hi from grants g where g.pool_id = i.pool_id order by g.lo desc limit 1
+    ), 0) as out) as given
 where i.shard in (0, :collection) and i.pool_id = any(cast(:pools as integer[]))
     and (i.pool_id, i.position) > (:pool, :position)
 order by i.pool_id, i.position limit :limit

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from infra import collections, db, imports
 from infra.imports import NewItem
-from infra.leasing import desk, expiry, taking
+from infra.leasing import desk, expiry, pushing, taking
+from infra.leasing.cases import PUSHED
 from infra.leasing.collection import enter
 from schemas.collections import CollectionRequest
 from schemas.items import ItemState
@@ -373,6 +374,27 @@ def test_submit_and_take_next_in_one_step(hundred: Engine) -> None:
     assert (told["done"], told["open"], len(told["next"]["items"])) == (6, 0, 88)
 
 
+@pytest.mark.row("S0-22")
+def test_a_worker_called_like_the_queue_takes_nothing_from_it(database: Engine) -> None:
+    make(database, "c", [f"k{n}" for n in range(9)], push=2)
+    acquire(database, 5, worker=PUSHED)
+    with database.begin() as connection:
+        assert [len(case.leases) for case, _ in pushing.offer(connection)] == [1, 1]
+    with database.begin() as connection:
+        assert pushing.offer(connection) == []
+
+
+def test_lists_say_of_an_item_what_it_says_itself(hundred: Engine) -> None:
+    first = acquire(hundred, 10)
+    submit(hundred, first, "completed", *keys(first)[:3])
+    ask(hundred, {"op": "release", "lease": first["lease"], "keys": keys(first)[3:5]})
+    with hundred.begin() as connection:
+        for row in collections.page(connection, "c", None, (0, -1), 100):
+            item = collections.item(connection, "c", row["key"])
+            assert item is not None
+            assert (row["state"], row["attempt"]) == (item["state"], item["attempt"])
+
+
 def test_a_worker_has_no_more_than_its_share(database: Engine) -> None:
     make(database, "c", [f"k{n}" for n in range(30)], per_worker=5)
     first, second, other = ask(
@@ -495,8 +517,8 @@ def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engin
     asked = {"op": "acquire", "count": 20}
     leases = [lease for _ in range(4) for lease in ask(database, *[asked] * 50)]
     own = leases[0]["lease"]
-    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None, "code": None, "message": None}
-    terms |= {"keys": keys(leases[0]), "leases": [own] * 20}
+    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None}
+    terms |= {"keys": keys(leases[0]), "leases": [own] * 20, "code": None, "message": None}
     explained = text(f"explain (analyze, format json) {db.sql(query).text}")
     with database.connect() as connection:
         enter(connection, ["c"])
