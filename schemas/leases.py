@@ -39,7 +39,7 @@ class LeaseRequest(Taking):
 
 
 class Result(Strict):
-    """What became of one item. `nacked`: looked for and not found, offered again until its attempts are spent.
+    """What became of one item. `nacked`: looked for and not found, offered again until that was said often enough.
 
     `found`: it can be had at these hosts, and is completed; a task to fetch it is made for each, once for all items.
     """

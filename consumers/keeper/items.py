@@ -11,12 +11,12 @@ import orjson
 
 from consumers.artifacts import Step
 from consumers.keeper import lines
-from consumers.keeper.made import LONGEST_KEY, Bad, Made, Plain, key_of
+from consumers.keeper.made import Bad, Made, Plain
 from consumers.keeper.rows import rows
 from consumers.outcome import Done, Rejected
 from consumers.ports import Catalogue
 from schemas.catalogue import ImportItems, SetStates
-from schemas.items import KEY_SEPARATOR
+from schemas.items import KEY_SEPARATOR, LONGEST_KEY, key_of
 
 REPORT = "report.ndjson"
 BATCH = 5000

@@ -1,14 +1,12 @@
 """What lines make: items, or a word about why not. Keys are trimmed and in NFC."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
-from schemas.items import KEY_SEPARATOR
+from schemas.items import KEY_SEPARATOR, LONGEST_KEY
 
-LONGEST_KEY = 1024
 LONGEST_PARTITION = 200
 
 
@@ -35,12 +33,6 @@ class Plain(NamedTuple):
 
 
 Made = Sequence[Row | Bad] | Plain
-
-
-def key_of(parts: Sequence[str]) -> str:
-    """A key of its parts."""
-    key = parts[0].strip() if len(parts) == 1 else KEY_SEPARATOR.join([part.strip() for part in parts])
-    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def item(line: int, key: str, partition: str, attributes: dict[str, Any]) -> Row | Bad:

@@ -6,9 +6,10 @@ from itertools import islice
 import orjson
 
 from consumers.keeper.lines import Text
-from consumers.keeper.made import Bad, Made, Row, item, key_of
+from consumers.keeper.made import Bad, Made, Row, item
 from consumers.keeper.tables import KEYS, PARTITION, of_table
 from schemas.catalogue import Format, ImportItems
+from schemas.items import key_of
 
 BATCH = 500
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from consumers.keeper.flat import columns_of
 from consumers.keeper.lines import Text, split
-from consumers.keeper.made import LONGEST_KEY, LONGEST_PARTITION, Bad, Made, Plain, Row, item, key_of
+from consumers.keeper.made import LONGEST_PARTITION, Bad, Made, Plain, Row, item
 from consumers.outcome import Rejected
 from schemas.catalogue import Format, ImportItems
+from schemas.items import LONGEST_KEY, key_of
 
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
