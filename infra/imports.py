@@ -1,5 +1,6 @@
 """Bringing items in: staged first, then merged in one transaction. What is known keeps its place and its progress."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ IMPORT_LOCKS = 0x5EE2
 MOST_TOLD = 10_000
 # Lines that are worth a shard of their own: far more than the gateway takes at once, which could not make one.
 LARGE = 100_000
+# New items that get places among those that came last, instead of a pool of their own: whoever adds them one by one
+# would else leave a pool for each to those who take.
+FEW = 1000
 # New items after which the planner is told.
 MANY = 10_000
 
@@ -72,7 +76,7 @@ def put(connection: Connection, items: Sequence[NewItem]) -> int:
 def merge(connection: Connection, collection: Collection, staged: int) -> Merged:
     """Make what is staged (so many lines) part of a collection.
 
-    Whoever hands out its items is held up only where order matters.
+    Whoever hands out its items is held up only where order matters, and for a moment where a few mix with what is there.
     """
     if collection.ordering is Ordering.ARRIVAL:
         enter(connection, [collection.name])
@@ -161,8 +165,47 @@ def remember(connection: Connection, collection: Collection, name: str, record: 
     db.run(connection, "imports.remember", collection=collection.id, name=name, record=db.document(record))
 
 
+def _mixed_in(connection: Connection, collection: Collection, shard: int, new: Mapping[str, int]) -> dict[str, int]:
+    """Put a few new items at random among those of their partition. Returns what has found no pool."""
+    enter(connection, [collection.name])  # nobody is handed what moves
+    pools = db.rows(connection, "imports.latest_pools", collection=collection.id, partitions=list(new))
+    for pool in pools:
+        partition, items = pool["partition"], new[pool["partition"]]
+        at = {"collection": collection.id, "shard": shard, "pool": pool["id"]}
+        places = _drawn(connection, at, pool, items)
+        db.run(connection, "imports.insert_among", **at, partition=partition, places=places)
+        db.run(connection, "imports.grow", collection=collection.id, pool=pool["id"], items=items)
+    known = {pool["partition"] for pool in pools}
+    return {partition: items for partition, items in new.items() if partition not in known}
+
+
+def _drawn(connection: Connection, at: Mapping[str, int], pool: db.Row, items: int) -> list[int]:
+    """Positions for so many new items, each as likely as any other that has not been handed out.
+
+    What is there moves behind; where it cannot, because something has happened to it, the new one goes behind instead.
+    """
+    size = int(pool["size"])
+    drawn = random.sample(range(min(int(pool["reached"]), size), size + items), items)
+    shard, where = at["shard"], at["pool"]
+    wanted = [position for position in drawn if position < size]
+    rows = db.rows(connection, "imports.movable", shard=shard, pool=where, positions=wanted) if wanted else []
+    olds = [row["position"] for row in rows]
+    behind = list(set(range(size, size + items)) - set(drawn))
+    random.shuffle(behind)
+    free = len(behind) - len(olds)  # one for each that cannot move
+    if olds:
+        db.run(connection, "imports.make_room", shard=shard, pool=where, olds=olds, news=behind[free:])
+    places = [*olds, *behind[:free], *(position for position in drawn if position >= size)]
+    random.shuffle(places)
+    return places
+
+
 def _insert(connection: Connection, collection: Collection, shard: int, new: Mapping[str, int]) -> None:
     """Give what is new its places; `new` says how many of which partition."""
+    if collection.ordering is Ordering.RANDOM and sum(new.values()) <= FEW:
+        new = _mixed_in(connection, collection, shard, new)
+        if not new:
+            return
     arrival = collection.ordering is Ordering.ARRIVAL
     db.run(
         connection,

@@ -93,6 +93,41 @@ old as (
 select w.partition collate "C" as partition, w.items, o.id as pool_id, coalesce(o.size, 0) as size
 from wanted w left join old o using (partition)
 
+-- name: latest_pools
+-- Where a few new items of these partitions go: among those that came last, behind what has been handed out.
+select distinct on (p.partition) p.id, p.partition, p.size,
+    coalesce((select g.hi from grants g where g.pool_id = p.id order by g.lo desc limit 1), 0) as reached
+from pools p
+where p.collection_id = :collection and p.partition = any(cast(:partitions as text[]))
+order by p.partition, p.drained, p.id desc
+
+-- name: movable
+-- Which of these positions have an item that nothing else refers to.
+select position from items i
+where shard = :shard and pool_id = :pool and position = any(cast(:positions as bigint[]))
+    and not exists (select from item_states s where s.pool_id = i.pool_id and s.position = i.position)
+    and not exists (select from candidates c where c.pool_id = i.pool_id and c.position = i.position)
+    and not exists (select from item_numbers n where n.pool_id = i.pool_id and n.position = i.position)
+
+-- name: make_room
+update items i set position = given.new
+from unnest(cast(:olds as bigint[]), cast(:news as bigint[])) as given (old, new)
+where i.shard = :shard and i.pool_id = :pool and i.position = given.old
+
+-- name: insert_among
+insert into items (shard, pool_id, position, collection_id, key, shuffle, attributes)
+select :shard, :pool, (cast(:places as bigint[]))[row_number() over (order by n.shuffle, n.key)], :collection, n.key,
+    n.shuffle, n.attributes
+from novel n
+where n.partition = :partition and not n.again and not n.known
+
+-- name: grow
+with grown as (
+    update pools set size = size + :items, drained = false where id = :pool returning partition
+)
+insert into item_tallies (collection_id, partition, state, items)
+select :collection, partition, 'available', :items from grown
+
 -- name: new_pools
 with made as (
     insert into pools (collection_id, partition) select :collection, partition from targets where pool_id is null
