@@ -76,7 +76,7 @@ def put(connection: Connection, items: Sequence[NewItem]) -> int:
 def merge(connection: Connection, collection: Collection, staged: int) -> Merged:
     """Make what is staged (so many lines) part of a collection.
 
-    Whoever hands out its items is held up only where order matters, and for a moment where a few mix with what is there.
+    Whoever hands out its items is held up where order matters, and for a moment where a few mix with what is there.
     """
     if collection.ordering is Ordering.ARRIVAL:
         enter(connection, [collection.name])
