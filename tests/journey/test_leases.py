@@ -343,6 +343,20 @@ def test_who_keeps_a_collection_holds_up_no_other(running: System) -> None:
             assert "retry-after" in answer.headers
     engine.dispose()
     until(lambda: running.http.post(f"{kept}/leases", json={"count": 3}).is_success, "it is free again")
+    # What is said without waiting for an answer is not lost.
+    engine = db.connect(running.environment["REELMILL_DATABASE_URL"], pool=1, idle_seconds=3600)
+    name = free.rpartition("/")[2]
+    with channel(running) as asking:
+        asking.confirm_delivery()
+        with engine.begin() as connection:
+            enter(connection, [name])
+            order = {"op": "move", "collection": name, "moves": [{"key": "k0", "state": "completed"}], "override": True}
+            asking.basic_publish("", "reelmill.leases", orjson.dumps(order))
+            until(
+                lambda: "questions put off" in running.log("dispatcher"), "it cannot be done yet"
+            )
+    until(lambda: by_state(running, free).get("completed") == 1, "it is done")
+    engine.dispose()
     # Whoever adds a few items waits for a moment only, too.
     engine = db.connect(running.environment["REELMILL_DATABASE_URL"], pool=1, idle_seconds=3600)
     with engine.begin() as connection:

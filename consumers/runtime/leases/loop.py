@@ -41,7 +41,7 @@ BROKEN = Answer(500, b'{"code":"internal_error","detail":"Something broke on our
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Question:
     """A message and the orders in it, with the answers that are known so far."""
 
@@ -74,6 +74,9 @@ class LeaseRuntime:
         self._turned = time.monotonic()
         self._busy: dict[str, float] = {}
         """Collections that somebody else keeps, and until when that is believed."""
+        self._put_off: list[Question] = []
+        """What nobody waits for, and nobody would ask again: done when its collection is free."""
+        self._put_off_until = 0.0
         self._unheard: dict[UUID, str] = {}
         """Leases that nobody has heard of, and their collections."""
         self._stopping = False
@@ -120,7 +123,8 @@ class LeaseRuntime:
         self.intake.settle_all(self._rejects.turn())
 
     def _take(self) -> Batch:
-        batch, orders = Batch(), 0
+        batch = Batch(self._due())
+        orders = len(batch.asked)
         while orders < self._most and (delivery := self.intake.take()) is not None:
             try:
                 question = Question(delivery, read(delivery))
@@ -135,6 +139,13 @@ class LeaseRuntime:
             batch.asked.append(question)
             orders += len(question.orders)
         return batch
+
+    def _due(self) -> list[Question]:
+        """What was put off, if it is time; what the broker delivers again is forgotten."""
+        if not self._put_off or time.monotonic() < self._put_off_until:
+            return []
+        due, self._put_off = self._put_off, []
+        return [question for question in due if self.intake.current(question.delivery)]
 
     def _refuse(self, delivery: Delivery, problem: Unprocessable) -> None:
         """Say what is wrong to whoever waits; where nobody does, put the message where people look."""
@@ -156,7 +167,12 @@ class LeaseRuntime:
             self._reply(question)
         self._note_unheard(waiting)
         self._batch = Batch()
-        self.intake.settle_all([question.delivery for question in batch.asked])
+        later = [question for question in waiting if _is_to_wait(question)]
+        if later:
+            self._put_off += later
+            self._put_off_until = time.monotonic() + RETRY_SECONDS
+            log.info("questions put off", action="leases.put_off", questions=len(later))
+        self.intake.settle_all([question.delivery for question in batch.asked if question not in later])
         if orders:
             metrics.jobs_batch_size.observe(len(orders))
         self._take_back()
@@ -226,6 +242,12 @@ class LeaseRuntime:
         left = {lease: name for lease, name in self._unheard.items() if entered.get(name, name) is None}
         log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard) - len(left))
         self._unheard = left
+
+
+def _is_to_wait(question: Question) -> bool:
+    """Whether its collection is busy, and nobody would hear of it."""
+    alone = "reply_to" not in question.delivery.properties
+    return alone and any(_of(case)[0] == BUSY_STATUS for case in question.cases)
 
 
 def _of(case: Case) -> tuple[int, bytes]:
