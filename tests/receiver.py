@@ -48,6 +48,9 @@ def receiving() -> Iterator[Receiver]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):
+                self.close_connection = True  # whoever was killed on the way has sent nothing
+                return
             found.letters[self.path].append(Letter({k.lower(): v for k, v in self.headers.items()}, body))
             if self.path in found.held:
                 found.released.wait()
