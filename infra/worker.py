@@ -7,7 +7,9 @@ with Worker(url, token, "segments", "me") as worker:
 """
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +19,8 @@ from uuid import uuid4
 import httpx
 
 WAIT_SECONDS = 5.0
+PARTING_SECONDS = 30.0
+"""How long one that is to stop goes on telling what it has done while nobody answers."""
 
 
 class Lost(Exception):
@@ -49,6 +53,7 @@ class Worker:
         self._lease: str | None = None
         self._left: list[dict[str, Any]] = []
         self._stopped = threading.Event()
+        self._until = float("inf")
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -58,7 +63,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
+        self.stop()
         self._closed.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -79,6 +84,7 @@ class Worker:
 
     def stop(self) -> None:
         """Yield no more. The item in hand is kept alive until it is reported, or the block is left."""
+        self._until = min(self._until, time.monotonic() + PARTING_SECONDS)
         self._stopped.set()
 
     def report(self, item: dict[str, Any], state: str, error: str | None = None, result: Any = None) -> None:
@@ -116,18 +122,20 @@ class Worker:
         while not self._closed.wait(seconds):
             lease = self._lease
             if lease is not None:
-                self._send(f"/{lease}/extend", {})
+                with suppress(httpx.TransportError):
+                    self._send(f"/{lease}/extend", {})
 
     def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """Ask; while nobody hands out items, again."""
+        """Ask; while nobody hands out items, again. Of one that is to stop, not for long any more."""
         key = {"Idempotency-Key": str(uuid4())}
         while True:
             try:
                 answer = self._http.post(self._at + path, json=body, headers=key)
             except httpx.TransportError:
-                if self._stopped.is_set():
+                if time.monotonic() > self._until:
                     raise
-                self._stopped.wait(1.0)
+                time.sleep(1.0)
                 continue
-            if answer.status_code != 503 or self._stopped.wait(float(answer.headers.get("Retry-After", "1"))):
+            if answer.status_code != 503 or time.monotonic() > self._until:
                 return answer
+            time.sleep(float(answer.headers.get("Retry-After", "1")))

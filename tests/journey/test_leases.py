@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from infra import collections, db
 from infra.leasing.collection import enter
+from infra.worker import Terms, Worker
 from schemas.bundles import BUNDLE, answers_of, bundled
 from tests.furniture import handing_out
 from tests.system import System, local_client, until
@@ -352,9 +353,7 @@ def test_who_keeps_a_collection_holds_up_no_other(running: System) -> None:
             enter(connection, [name])
             order = {"op": "move", "collection": name, "moves": [{"key": "k0", "state": "completed"}], "override": True}
             asking.basic_publish("", "reelmill.leases", orjson.dumps(order))
-            until(
-                lambda: "questions put off" in running.log("dispatcher"), "it cannot be done yet"
-            )
+            until(lambda: "questions put off" in running.log("dispatcher"), "it cannot be done yet")
     until(lambda: by_state(running, free).get("completed") == 1, "it is done")
     engine.dispose()
     # Whoever adds a few items waits for a moment only, too.
@@ -365,3 +364,21 @@ def test_who_keeps_a_collection_holds_up_no_other(running: System) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "busy"), answer.text
     assert running.http.post(f"{kept}/items", json={"items": [{"key": "one more"}]}).json()["inserted"] == 1
     engine.dispose()
+
+
+def test_a_worker_keeps_what_it_has_in_hand_and_no_more(running: System) -> None:
+    here = new_collection(running, 3)
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(ttl=60)) as worker:
+        items = iter(worker)
+        next(items)  # which it never reports
+        worker.report(next(items), "completed")
+        assert by_state(running, here) == {"available": 2, "completed": 1}
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(ttl=3)) as worker:
+        item = next(iter(worker))
+        worker.stop()
+        at = f"{here}/items/{item['key']}"
+        first = running.http.get(at).json()["expires_at"]
+        until(lambda: running.http.get(at).json()["expires_at"] > first, "it is kept alive")
+        worker.report(item, "completed")
+        assert list(worker) == []
+    assert by_state(running, here) == {"available": 1, "completed": 2}
