@@ -30,6 +30,8 @@ from infra.settings import Settings
 from infra.storage import Storage, Unavailable
 
 PATIENCE_SECONDS = 5.0
+LOCK_SECONDS = 5.0
+"""Whoever waits for an answer is told to come again when somebody else keeps for longer what his request needs."""
 RETRY_SECONDS = 1.0
 LEGACY = tuple({endpoint.path.partition("{")[0].rstrip("/") for endpoint in ENDPOINTS if endpoint.legacy})
 
@@ -41,7 +43,8 @@ def create(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        engine = db.connect(settings.database_url.get_secret_value(), settings.database_pool, "reelmill-gateway")
+        url = settings.database_url.get_secret_value()
+        engine = db.connect(url, settings.database_pool, "reelmill-gateway", lock_seconds=LOCK_SECONDS)
         storage = Storage(settings)
         preparing = asyncio.create_task(_prepare(storage), name="bucket")
         await asyncio.wait({preparing}, timeout=PATIENCE_SECONDS)

@@ -148,7 +148,6 @@ def _view(connection: Connection, name: str) -> CollectionView:
 
 
 def _add(connection: Connection, name: str, items: list[NewItem]) -> Added:
-    db.run(connection, "imports.patience")
     collection = known(connection, name)
     if collection is None:
         raise collections.UnknownCollection

@@ -93,7 +93,7 @@ async def answered(request: Request, order: Order) -> bytes:
     """The dispatcher's answer. Raises its refusal as a problem, and a 503 when it does not answer."""
     await ownership.require_collection(request, order.collection)
     try:
-        told = await services(request).questions.ask(order)
+        told = await services(request).questions.ask(order, comes_again="idempotency-key" in request.headers)
     except NoAnswer:
         raise unavailable("dispatcher_unavailable", "Nobody hands out items right now; try again shortly.") from None
     if told.status >= 400:

@@ -26,11 +26,16 @@ COPY_BUFFER = 1024 * 1024
 
 
 def connect(
-    url: str, pool: int = 8, application: str = "reelmill", idle_seconds: float = LONGEST_IDLE_SECONDS
+    url: str,
+    pool: int = 8,
+    application: str = "reelmill",
+    idle_seconds: float = LONGEST_IDLE_SECONDS,
+    lock_seconds: float = 0,
 ) -> Engine:
     """An engine with at most `pool` connections. A dead connection is noticed before it is used (pre-ping).
 
-    The server ends a transaction in which nothing happens for `idle_seconds`: what it had locked is free again.
+    The server ends a transaction in which nothing happens for `idle_seconds`: what it had locked is free again. A
+    statement that waits for a lock for longer than `lock_seconds` fails; 0: it waits for ever.
     """
     engine = create_engine(
         url.replace("postgresql://", "postgresql+psycopg2://", 1),
@@ -47,7 +52,8 @@ def connect(
             "keepalives_interval": 5,
             "keepalives_count": 2,
             "tcp_user_timeout": 20_000,  # keepalives are silent while data is on its way
-            "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}",
+            "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
+            f" -c lock_timeout={round(lock_seconds * 1000)}",
         },
     )
     event.listen(engine, "connect", _register_types)

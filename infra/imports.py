@@ -1,4 +1,7 @@
-"""Bringing items in: staged first, then merged in one transaction. What is known keeps its place and its progress."""
+"""Bringing items in: staged first, then merged in one transaction. What is known keeps its progress.
+
+And its place, unless a few new items are mixed with those that nothing has happened to.
+"""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -7,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from infra import db
+from infra import db, tenancy
 from infra.leasing.collection import Collection, enter
 from schemas.items import Ordering
 
@@ -17,8 +20,8 @@ IMPORT_LOCKS = 0x5EE2
 MOST_TOLD = 10_000
 # Lines that are worth a shard of their own: far more than the gateway takes at once, which could not make one.
 LARGE = 100_000
-# New items that get places among those that came last, instead of a pool of their own: whoever adds them one by one
-# would else leave a pool for each to those who take.
+# Lines whose new items get places among those that came last instead of a pool of their own: whoever adds them one by
+# one would else leave a pool for each to those who take.
 FEW = 1000
 # New items after which the planner is told.
 MANY = 10_000
@@ -118,7 +121,7 @@ def _all_new(connection: Connection, collection: Collection, shard: int, staged:
     db.run(connection, "imports.keep")
     new = {row["partition"]: row["items"] for row in db.rows(connection, "imports.counted_new")}
     if new:
-        _insert(connection, collection, shard, new)
+        _insert(connection, collection, shard, new, staged)
     return _without_repeated(connection, sum(new.values()), staged)
 
 
@@ -145,7 +148,7 @@ def _renewed(connection: Connection, collection: Collection, shard: int, staged:
         db.run(connection, "imports.renew", collection=collection.id)
     if inserted:
         new = {row["partition"]: row["unknown"] for row in counted if row["unknown"]}
-        _insert(connection, collection, shard, new)
+        _insert(connection, collection, shard, new, staged)
     return Merged(inserted, updated, staged - duplicate - inserted - updated, duplicate, repeated, renewed)
 
 
@@ -188,8 +191,11 @@ def _drawn(connection: Connection, at: Mapping[str, int], pool: db.Row, items: i
     drawn = random.sample(range(min(int(pool["reached"]), size), size + items), items)
     shard, where = at["shard"], at["pool"]
     wanted = [position for position in drawn if position < size]
-    rows = db.rows(connection, "imports.movable", shard=shard, pool=where, positions=wanted) if wanted else []
-    olds = [row["position"] for row in rows]
+    olds: list[int] = []
+    if wanted:
+        with tenancy.unscoped(connection):  # fetch tasks are not the tenant's, though they may name his items
+            rows = db.rows(connection, "imports.movable", shard=shard, pool=where, positions=wanted)
+        olds = [row["position"] for row in rows]
     behind = list(set(range(size, size + items)) - set(drawn))
     random.shuffle(behind)
     free = len(behind) - len(olds)  # one for each that cannot move
@@ -200,9 +206,9 @@ def _drawn(connection: Connection, at: Mapping[str, int], pool: db.Row, items: i
     return places
 
 
-def _insert(connection: Connection, collection: Collection, shard: int, new: Mapping[str, int]) -> None:
+def _insert(connection: Connection, collection: Collection, shard: int, new: Mapping[str, int], staged: int) -> None:
     """Give what is new its places; `new` says how many of which partition."""
-    if collection.ordering is Ordering.RANDOM and sum(new.values()) <= FEW:
+    if collection.ordering is Ordering.RANDOM and staged <= FEW:
         new = _mixed_in(connection, collection, shard, new)
         if not new:
             return

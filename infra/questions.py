@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,6 +26,8 @@ FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 MOST_UNDER_WAY = 2
 MOST_GIVEN_UP = 100
+BUSY = 503
+BUSY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -47,6 +50,8 @@ class _Asked:
 
     order: Order
     body: bytes
+    comes_again: bool
+    """Whether the caller may ask the same once more, and gets the same."""
     answer: "asyncio.Future[Told | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def expire(self) -> None:
@@ -84,12 +89,12 @@ class Questions:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
 
-    async def ask(self, order: Order) -> Told:
+    async def ask(self, order: Order, comes_again: bool = False) -> Told:
         """The answer to an order. Raises NoAnswer: what it may have taken is given back as soon as that is known.
 
-        An order that takes items has a request id.
+        An order that takes items has a request id; if the caller chose it, he `comes_again`.
         """
-        asked = self._put(order)
+        asked = self._put(order, comes_again)
         late = asyncio.get_running_loop().call_later(self._deadline, asked.expire)
         try:
             told = await asked.answer
@@ -115,10 +120,10 @@ class Questions:
         except NoAnswer:
             log.info("nobody to tell", action="questions.not_abandoned", request_id=order.request_id)
 
-    def _put(self, order: Order) -> _Asked:
+    def _put(self, order: Order, comes_again: bool = False) -> _Asked:
         if not self.connected:
             raise NoAnswer
-        asked = _Asked(order, order.model_dump_json(exclude_none=True).encode())
+        asked = _Asked(order, order.model_dump_json(exclude_none=True).encode(), comes_again)
         self._unsent.append(asked)
         if not self._flushing and self._is_worth_it():
             # Those who have come in the same turn of the loop go together.
@@ -167,14 +172,25 @@ class Questions:
         some, late = self._under_way.pop(name, (self._given_up.pop(name, []), None))
         if late is not None:
             late.cancel()
-        for asked in some:
-            if asked.answer.done():
-                self.abandon(asked.order)
         if status == 200:
-            _tell(some, [Told(each, told) for each, told in answers_of(body)])
+            answers = [Told(each, told) for each, told in answers_of(body)]
         else:  # the message as a whole was refused
-            _tell(some, [Told(status, body)] * len(some))
+            answers = [Told(status, body)] * len(some)
+        for asked, told in zip(some, answers, strict=True):
+            self._mind(asked, told)
+        _tell(some, answers)
         self._flush()
+
+    def _mind(self, asked: _Asked, told: Told) -> None:
+        """Give back what has come too late, unless its caller may have it by now; and say again what was not done."""
+        if asked.answer.done() and not asked.comes_again:
+            self.abandon(asked.order)
+        if isinstance(asked.order, Abandon) and told.status == BUSY:
+            asyncio.get_running_loop().call_later(BUSY_SECONDS, self._put_again, asked.order)
+
+    def _put_again(self, gone: Abandon) -> None:
+        with suppress(NoAnswer):
+            self._put(gone)
 
     def _lost(self, name: str) -> None:
         some, late = self._under_way.pop(name, ([], None))

@@ -1,5 +1,6 @@
 """Collections: how far each is, who holds what, what comes in, and what can be done about it."""
 
+import time
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -92,7 +93,8 @@ async def release(request: Request) -> Response:
     except ValueError:
         raise Problem(400, "invalid_parameter", "hours is a number from 0.", field="hours") from None
     by = request.state.identity.name
-    while (await transact(request, expiry.release_older, name, hours * HOURS, by))[0]:
+    asked = time.monotonic()  # what is taken from now on stays
+    while (await transact(request, expiry.release_older, name, hours * HOURS + time.monotonic() - asked, by))[0]:
         pass
     return page.back(_at(name), "released")
 

@@ -1,5 +1,6 @@
 """`reelmill lease`: take items by hand, keep them, give them back, say what became of them."""
 
+import time
 from typing import Annotated
 from urllib.parse import quote
 
@@ -60,7 +61,8 @@ def release_older(
     """Give back what old leases still hold, whoever has them. Their attempts do not count."""
     at = f"/v1/collections/{quote(collection)}/release"
     leases = items = 0
-    while (told := client(context).call("POST", at, json={"older_than": older_than}))["leases"]:
+    asked = time.monotonic() - older_than  # what is taken from now on stays
+    while (told := client(context).call("POST", at, json={"older_than": time.monotonic() - asked}))["leases"]:
         leases, items = leases + told["leases"], items + told["items"]
     show({"leases": leases, "items": items})
 

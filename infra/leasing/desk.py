@@ -49,11 +49,24 @@ def answer(connection: Connection, orders: Sequence[Order], busy: Container[str]
 
 def _serve(connection: Connection, collection: Collection, cases: Sequence[Case]) -> None:
     """What comes back is there for those who take."""
-    cases = look_back(connection, collection, cases)
-    submit(connection, collection, of(cases, Submit))
-    move(connection, collection, of(cases, Move))
-    release(connection, collection, of(cases, Release))
-    drop(connection, collection, of(cases, Drop))
-    extend(connection, collection, of(cases, Extend))
-    serve(connection, collection, cases)
-    abandon(connection, collection, of(cases, Abandon))
+    given_up = of(cases, Abandon)
+    abandon(connection, collection, given_up)
+    here = look_back(connection, collection, [case for case in cases if case.answer is None])
+    submit(connection, collection, of(here, Submit))
+    move(connection, collection, of(here, Move))
+    release(connection, collection, of(here, Release))
+    drop(connection, collection, of(here, Drop))
+    extend(connection, collection, of(here, Extend))
+    serve(connection, collection, here)
+    abandon(connection, collection, _just_served(cases, given_up))
+
+
+def _just_served(cases: Sequence[Case], given_up: Sequence[tuple[Case, Abandon]]) -> list[tuple[Case, Abandon]]:
+    """Those whose request has been served just now, and came before they gave it up; not one that came again since."""
+    last = {(case.want.owner, case.want.request_id): place for place, case in enumerate(cases) if case.want is not None}
+    places = {id(case): place for place, case in enumerate(cases)}
+    return [
+        (case, order)
+        for case, order in given_up
+        if last.get((order.owner, order.request_id), len(cases)) < places[id(case)]
+    ]

@@ -3,12 +3,14 @@
 However many look, each lease ends once.
 """
 
+from uuid import UUID
+
 from sqlalchemy import Connection
 
 from infra import db
 from infra.collections import UnknownCollection
 from infra.leasing.cases import ended
-from infra.leasing.collection import enter
+from infra.leasing.collection import Collection, enter, enter_if_free
 
 BATCH = 500
 # Nobody gets an item of the collection while so many are given back.
@@ -18,17 +20,31 @@ RAN_OUT = ("lease_expired", "The lease ran out.")
 
 
 def sweep(connection: Connection) -> int:
-    """End the leases of one collection that have run out. Returns how many; zero when none has."""
-    found = db.rows(connection, "leases.expired", batch=BATCH)
-    if not found:
+    """End the leases of one collection that have run out. Returns how many; zero when none has.
+
+    A collection in which somebody is has to wait, not the others.
+    """
+    found = _expired(connection)
+    if found is None:
         return 0
-    name, ids = found[0]["name"], found[0]["ids"]
-    collection = enter(connection, [name])[name]
-    # While we waited for our turn, its holder may have extended it, or another sweeper ended it.
+    collection, ids = found
+    # Since we looked, its holder may have extended it, or another sweeper ended it.
     still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids, most=MOST_ITEMS)]
     if still:
         ended(connection, "leases.return", collection, still, RAN_OUT, charged=True, mover=MOVER)
     return max(len(still), 1)
+
+
+def _expired(connection: Connection) -> tuple[Collection, list[UUID]] | None:
+    """A collection, entered, and its leases that have run out."""
+    busy: list[str] = []
+    while rows := db.rows(connection, "leases.expired", batch=BATCH, busy=busy):
+        for row in rows:
+            collection = enter_if_free(connection, [row["name"]])[row["name"]]
+            if collection is not None:
+                return collection, row["ids"]
+        busy += [row["name"] for row in rows]
+    return None
 
 
 def release_older(connection: Connection, name: str, seconds: float, by: str) -> tuple[int, int]:

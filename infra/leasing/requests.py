@@ -21,7 +21,7 @@ LONGEST_RETRY_SECONDS = 60.0
 def look_back(connection: Connection, collection: Collection, cases: Sequence[Case]) -> list[Case]:
     """Find what requests took that have come before. Returns what is to be served: the others are refused.
 
-    A request id stands for one request: nothing of another one under the same id is done.
+    A request id stands for one request for items: nothing of an order that asks for others under the same id is done.
     """
     named = [(case, name) for case in cases if (name := _name(case.order)) is not None]
     if not named:

@@ -23,7 +23,7 @@ where l.task_id = any(cast(:ids as bigint[]))
 
 -- name: unsettled
 -- Items that asked for these tasks and are not as their tasks are: done though none of them may still be filled, or on
--- offer though one may or has been.
+-- offer though one of these may or has been.
 select distinct l.collection_id, i.key, case s.state when 'completed' then 'available' else 'completed' end as becomes
 from candidates l
 join items i on i.pool_id = l.pool_id and i.position = l.position and i.shard = any(cast(:shards as integer[]))
@@ -32,6 +32,7 @@ where l.task_id = any(cast(:ids as bigint[])) and s.state in ('completed', 'avai
     and (s.state = 'completed') <> exists (
         select from candidates o join fetch_tasks t on t.id = o.task_id
         where o.pool_id = l.pool_id and o.position = l.position and t.state <> 'unavailable'
+            and (s.state = 'completed' or t.id = any(cast(:ids as bigint[])))
     )
 
 -- name: known

@@ -1,10 +1,6 @@
 -- name: turn
 select pg_advisory_xact_lock(cast(:space as integer), cast(:collection as integer))
 
--- name: patience
--- For those who add a few items and wait for the answer: an import may take minutes.
-set local lock_timeout = '5s'
-
 -- name: stage
 -- Attributes are read as JSON here, while the next lines are still being made. It must not stay: the next transaction of
 -- this session may be somebody else's, a tenant's, who could not touch it.
@@ -95,11 +91,13 @@ from wanted w left join old o using (partition)
 
 -- name: latest_pools
 -- Where a few new items of these partitions go: among those that came last, behind what has been handed out.
-select distinct on (p.partition) p.id, p.partition, p.size,
+select id, partition, size,
     coalesce((select g.hi from grants g where g.pool_id = p.id order by g.lo desc limit 1), 0) as reached
-from pools p
-where p.collection_id = :collection and p.partition = any(cast(:partitions as text[]))
-order by p.partition, p.drained, p.id desc
+from (
+    select distinct on (partition) id, partition, size from pools
+    where collection_id = :collection and partition = any(cast(:partitions as text[]))
+    order by partition, drained, id desc
+) as p
 
 -- name: movable
 -- Which of these positions have an item that nothing else refers to.

@@ -36,13 +36,24 @@ group by worker
 -- name: offered
 -- How many items the next statement would find, as far as that matters: as a rule there are none, and planning it takes
 -- longer than this.
+with recursive waiting (partition) as (
+    (
+        select partition from item_states
+        where collection_id = :collection and ready_at is not null
+            and (cast(:partition as text) is null or partition = :partition)
+        order by partition limit 1
+    )
+    union all
+    select (
+        select s.partition from item_states s
+        where s.collection_id = :collection and s.ready_at is not null and s.partition > w.partition
+        order by s.partition limit 1
+    ) from waiting w where w.partition is not null and cast(:partition as text) is null
+)
 select count(*) as items from (
-    select from (
-        select distinct partition from pools
-        where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
-    ) as p cross join lateral (
+    select from waiting w cross join lateral (
         select from item_states s
-        where s.collection_id = :collection and s.partition = p.partition and s.ready_at <= now()
+        where s.collection_id = :collection and s.partition = w.partition and s.ready_at <= now()
         limit :many
     ) as s limit :many
 ) as ready
@@ -50,9 +61,19 @@ select count(*) as items from (
 -- name: take_returned
 -- Items that have been given back, failed or expired: those never nacked first, then the longest since. A few are sorted;
 -- among many, that order comes from an index, which leads past those that have to wait.
-with partitions as (
-    select distinct partition from pools
-    where collection_id = :collection and (cast(:partition as text) is null or partition = :partition)
+with recursive partitions (partition) as (
+    (
+        select partition from item_states
+        where collection_id = :collection and ready_at is not null
+            and (cast(:partition as text) is null or partition = :partition)
+        order by partition limit 1
+    )
+    union all
+    select (
+        select s.partition from item_states s
+        where s.collection_id = :collection and s.ready_at is not null and s.partition > p.partition
+        order by s.partition limit 1
+    ) from partitions p where p.partition is not null and cast(:partition as text) is null
 ),
 offered as materialized (
     select s.*, row_number() over (
@@ -181,16 +202,22 @@ select id, expires_at from added
 
 -- name: due
 -- When the next item may come back, for those who find nothing.
+with recursive waiting (partition, ready_at) as (
+    (
+        select partition, ready_at from item_states
+        where collection_id = :collection and ready_at is not null
+        order by partition, ready_at limit 1
+    )
+    union all
+    select s.partition, s.ready_at from waiting w cross join lateral (
+        select partition, ready_at from item_states
+        where collection_id = :collection and ready_at is not null and partition > w.partition
+        order by partition, ready_at limit 1
+    ) as s
+)
 select extract(epoch from least(
     (select min(expires_at) from leases where collection_id = :collection and ended_at is null),
-    (
-        select min(first.ready_at) from (select distinct partition from pools where collection_id = :collection) as p
-        cross join lateral (
-            select ready_at from item_states s
-            where s.collection_id = :collection and s.partition = p.partition and s.ready_at is not null
-            order by ready_at limit 1
-        ) as first
-    )
+    (select min(ready_at) from waiting)
 ) - now())::double precision as seconds
 
 -- name: find
@@ -203,10 +230,11 @@ update leases set request_id = null, terms = null
 where id = any(cast(:ids as uuid[])) and request_id is not null
 
 -- name: still_free
--- What these leases held when they ran out and nobody has taken since. This reads all that is offered again.
-select s.lease_id, i.key from item_states s join items i using (pool_id, position)
-where s.collection_id = :collection and i.shard in (0, :collection) and s.ready_at is not null
-    and s.lease_id = any(cast(:ids as uuid[]))
+-- What these leases still held when they ran out, and nothing has happened to since.
+select s.lease_id, i.key from leases l
+join item_states s on s.lease_id = l.id and s.moved_at = l.ended_at and s.ready_at is not null
+join items i on i.pool_id = s.pool_id and i.position = s.position and i.shard in (0, :collection)
+where l.id = any(cast(:ids as uuid[])) and l.ending = 'expired' and s.state = 'available'
 order by s.lease_id, s.pool_id, s.position
 
 -- name: contents
@@ -409,7 +437,10 @@ select id, items from counted
 -- name: expired
 select c.name, array_agg(l.id) as ids
 from (
-    select id, collection_id from leases where ended_at is null and expires_at <= now() order by expires_at limit :batch
+    select id, collection_id from leases where ended_at is null and expires_at <= now() and collection_id not in (
+        select id from collections where name = any(cast(:busy as text[]))
+    )
+    order by expires_at limit :batch
 ) as l join collections c on c.id = l.collection_id
 group by c.name
 

@@ -1,8 +1,9 @@
 """The tables of items under lease.
 
-An item's row is written once, at its import, in a random order that its position keeps. Who holds it follows from
-grants: stretches of positions, each given to one lease, one behind the other. Only an item that something has happened
-to since (finished, failed, given back, taken again) has a state of its own.
+An item's row is written at its import, in a random order that its position keeps; while nothing has happened to it, it
+may make room for a new one. Who holds it follows from grants: stretches of positions, each given to one lease, one
+behind the other. Only an item that something has happened to since (finished, failed, given back, taken again) has a
+state of its own.
 """
 
 from sqlalchemy import (
@@ -61,7 +62,8 @@ collections = Table(
     CheckConstraint("(imported is null) = (imported_record is null)", name="imported"),
 )
 
-# What one import brought of one partition. `drained`: its last position has been granted.
+# What one import brought of one partition, and the few items that have come since. `drained`: the last position has
+# been granted.
 pools = Table(
     "pools",
     metadata,
@@ -206,7 +208,8 @@ item_states = Table(
         postgresql_where=text("ready_at is not null"),
     ),
     Index("item_states_ready", "collection_id", "partition", "ready_at", postgresql_where=text("ready_at is not null")),
-    Index("item_states_held", "lease_id", postgresql_where=text(HELD)),
+    # By the lease that has them, or had them last.
+    Index("item_states_held", "lease_id", postgresql_where=text(f"{HELD} or ready_at is not null")),
     Index(
         "item_states_ended_badly",
         "collection_id",

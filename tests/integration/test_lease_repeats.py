@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import Engine
 
 from infra.leasing import expiry
-from tests.integration.test_leasing import acquire, ask, expire, keys, make, submit, sums
+from infra.leasing.collection import enter
+from tests.integration.test_leasing import EXPIRE_ALL, acquire, ask, expire, keys, make, submit, sums
 
 
 @pytest.fixture
@@ -49,6 +50,59 @@ def test_all_done_counts_after_the_lease_ran_out_for_what_nobody_else_has_taken(
     assert sums(ten) == {"leased": 2, "completed": 8}
     [over] = ask(ten, {"op": "submit", "lease": lease["lease"], "completed": "all"})
     assert (over["status"], over["code"], over["ending"]) == (409, "lease_ended", "expired")
+
+
+@pytest.mark.row("S0-12")
+def test_all_done_says_nothing_of_what_the_lease_has_reported_otherwise(ten: Engine) -> None:
+    lease = acquire(ten, 5)
+    failed, nacked, released, *_ = keys(lease)
+    submit(ten, lease, "failed", failed)
+    submit(ten, lease, "nacked", nacked)
+    ask(ten, {"op": "release", "lease": lease["lease"], "keys": [released]})
+    expire(ten)
+    [late] = ask(ten, {"op": "submit", "lease": lease["lease"], "completed": "all"})
+    assert {each["key"] for each in late["results"]} == set(keys(lease)) - {failed, nacked, released}
+    assert sums(ten) == {"available": 7, "failed": 1, "completed": 2}
+
+
+@pytest.mark.row("S0-17")
+def test_all_done_comes_again_after_its_caller_gave_up(ten: Engine) -> None:
+    lease = acquire(ten, 4)
+    said = {"op": "submit", "lease": lease["lease"], "completed": "all", "next": {"count": 2}, "request_id": "r2"}
+    ask(ten, said)
+    ask(ten, {"op": "abandon", "request_id": "r2"})
+    [again] = ask(ten, said)
+    assert (again["status"], again["done"], len(keys(again["next"]))) == (200, 0, 2)
+
+
+def test_who_gives_up_and_asks_again_keeps_what_he_gets(ten: Engine) -> None:
+    asked, gone = {"op": "acquire", "count": 3, "request_id": "r1"}, {"op": "abandon", "request_id": "r1"}
+    first, _, again = ask(ten, asked, gone, asked)
+    assert keys(first) == keys(again)
+    assert sums(ten) == {"available": 7, "leased": 3}
+    _, last = ask(ten, gone, asked)  # as another batch has it
+    assert len(keys(last)) == 3
+    assert last["lease"] != again["lease"]
+    assert sums(ten) == {"available": 7, "leased": 3}
+    _, _ = ask(ten, asked, gone)
+    assert sums(ten) == {"available": 10}
+
+
+def test_where_somebody_is_leases_end_later_and_elsewhere_they_end_now(ten: Engine) -> None:
+    make(ten, "other", ["x"], retry_seconds=0)
+    acquire(ten, 2)
+    ask(ten, {"op": "acquire", "collection": "other"})
+    with ten.connect() as inside, ten.begin() as connection:
+        enter(inside, ["c"])
+        connection.execute(EXPIRE_ALL)
+    with ten.connect() as inside:
+        enter(inside, ["c"])
+        for ended in (1, 0):
+            with ten.begin() as connection:
+                assert expiry.sweep(connection) == ended
+    with ten.begin() as connection:
+        assert expiry.sweep(connection) == 1
+    assert sums(ten) == {"available": 10}
 
 
 def test_a_request_id_stands_for_one_request(ten: Engine) -> None:

@@ -136,6 +136,9 @@ class Crowd:
             dice.choices(
                 [self.give_back, self.fail, self.oversleep, self.submit, self.submit_all], [15, 15, 5, 35, 30]
             )[0](lease)
+        if not leases:
+            with self.database.begin() as connection:
+                expiry.sweep(connection)  # one that somebody else was in the way of
         return bool(leases) or sums(self.database) != {"completed": self.items}
 
     def give_back(self, lease: dict[str, Any]) -> None:

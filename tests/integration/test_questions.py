@@ -122,5 +122,16 @@ def test_who_gets_no_answer_is_told_in_time_and_what_he_may_have_taken_is_asked_
             # It comes after all, from one who has not heard of that, or has not heard of it yet.
             answer(broker, first)
             assert ORDER.validate_json((await message(broker))[2]) == said
+            # Whoever may ask the same again may have got the same by now: nothing is taken from him.
+            asking = asyncio.create_task(asked.ask(order("b"), comes_again=True))
+            named = await message(broker)
+            with pytest.raises(NoAnswer):
+                await asking
+            gone = await message(broker)
+            assert ORDER.validate_json(gone[2]).op == "abandon"
+            answer(broker, named)
+            # Where that cannot be done now it is said again; what came too late says nothing more before it.
+            broker.answer(gone, 200, replied([(503, b"{}")]))
+            assert (await message(broker))[2] == gone[2]
 
     asyncio.run(run())

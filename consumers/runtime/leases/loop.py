@@ -29,7 +29,7 @@ from infra.leasing.collection import enter_if_free
 from infra.settings import Settings
 from infra.topology import LEASES
 from schemas.bundles import replied
-from schemas.leases import Order
+from schemas.leases import Drop, Order
 
 LONGEST_TURN_SECONDS = 0.5
 SILENT_SECONDS = 60.0
@@ -79,6 +79,7 @@ class LeaseRuntime:
         self._put_off_until = 0.0
         self._unheard: dict[UUID, str] = {}
         """Leases that nobody has heard of, and their collections."""
+        self._take_back_at = 0.0
         self._stopping = False
 
     def alive(self) -> bool:
@@ -147,6 +148,14 @@ class LeaseRuntime:
         due, self._put_off = self._put_off, []
         return [question for question in due if self.intake.current(question.delivery)]
 
+    def _noted(self, question: Question) -> bool:
+        """Whether it only says that nobody has heard of a lease: that can be kept in mind instead of in the queue."""
+        [order, *_] = question.orders
+        if isinstance(order, Drop) and not order.charged:
+            self._unheard[order.lease] = order.collection
+            return True
+        return False
+
     def _refuse(self, delivery: Delivery, problem: Unprocessable) -> None:
         """Say what is wrong to whoever waits; where nobody does, put the message where people look."""
         if "reply_to" not in delivery.properties:
@@ -167,10 +176,11 @@ class LeaseRuntime:
             self._reply(question)
         self._note_unheard(waiting)
         self._batch = Batch()
-        later = [question for question in waiting if _is_to_wait(question)]
+        later = [question for question in waiting if _is_to_wait(question) and not self._noted(question)]
         if later:
+            if not self._put_off:
+                self._put_off_until = time.monotonic() + RETRY_SECONDS
             self._put_off += later
-            self._put_off_until = time.monotonic() + RETRY_SECONDS
             log.info("questions put off", action="leases.put_off", questions=len(later))
         self.intake.settle_all([question.delivery for question in batch.asked if question not in later])
         if orders:
@@ -231,7 +241,7 @@ class LeaseRuntime:
                 self._unheard |= mine
 
     def _take_back(self) -> None:
-        if not self._unheard:
+        if not self._unheard or time.monotonic() < self._take_back_at:
             return
         with self._database.transaction() as connection:
             entered = enter_if_free(connection, self._unheard.values())
@@ -240,8 +250,11 @@ class LeaseRuntime:
                 if collection is not None:
                     desk.give_back(connection, collection, mine)
         left = {lease: name for lease, name in self._unheard.items() if entered.get(name, name) is None}
-        log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard) - len(left))
+        if len(left) < len(self._unheard):
+            log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard) - len(left))
         self._unheard = left
+        if left:
+            self._take_back_at = time.monotonic() + RETRY_SECONDS
 
 
 def _is_to_wait(question: Question) -> bool:

@@ -1,4 +1,4 @@
-"""Items that are offered again by when they are: many that have to wait hold up nobody who asks."""
+"""Items that are offered again, by when they are and by the lease that they had: nobody who asks reads all of them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +15,13 @@ def upgrade() -> None:
         "item_states",
         ["collection_id", "partition", "ready_at"],
         postgresql_where=sa.text("ready_at is not null"),
+    )
+    op.drop_index("item_states_held", "item_states")
+    op.create_index(
+        "item_states_held",
+        "item_states",
+        ["lease_id"],
+        postgresql_where=sa.text("state in ('leased', 'running') or ready_at is not null"),
     )
 
 
