@@ -80,6 +80,8 @@ def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]
 
 
 def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
+    if not db.rows(connection, "leases.waiting", collection=collection.id):
+        return
     where = {"collection": collection.id, "partition": partition, "many": MANY}
     [offered] = db.rows(connection, "leases.offered", **where)
     if not offered["items"]:

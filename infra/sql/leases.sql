@@ -33,9 +33,12 @@ select worker, sum(open) as open from leases
 where collection_id = :collection and ended_at is null and worker = any(cast(:workers as text[]))
 group by worker
 
+-- name: waiting
+-- Whether any item has been given back: as a rule there is none, and planning what follows takes longer than this.
+select true as waits from item_states where collection_id = :collection and ready_at is not null limit 1
+
 -- name: offered
--- How many items the next statement would find, as far as that matters: as a rule there are none, and planning it takes
--- longer than this.
+-- How many items the next statement would find, as far as that matters.
 with recursive waiting (partition) as (
     (
         select partition from item_states
