@@ -26,7 +26,7 @@ def _not_too_deep(document: dict[str, Any]) -> dict[str, Any]:
         level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
         if not level:
             return document
-    raise ValueError(f"is nested more than {DEEPEST} deep")
+    raise ValueError(f"It is nested more than {DEEPEST} deep")
 
 
 def _without_nul(document: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _without_nul(document: dict[str, Any]) -> dict[str, Any]:
         value = left.pop()
         texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
         if any("\0" in text for text in texts):
-            raise ValueError("has a NUL in a text")
+            raise ValueError("A text in it has a NUL")
         left += _inside(value)
     return document
 

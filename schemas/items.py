@@ -35,14 +35,14 @@ def key_of(parts: Sequence[str]) -> str:
 
 def _fitting(key: str) -> str:
     if len(key.encode()) > LONGEST_KEY:
-        raise ValueError(f"a key has at most {LONGEST_KEY} bytes in UTF-8")
+        raise ValueError(f"A key has at most {LONGEST_KEY} bytes in UTF-8")
     return key
 
 
 def _normal(key: str) -> str:
     made = key_of(key.split(KEY_SEPARATOR))
     if not made.strip(KEY_SEPARATOR):
-        raise ValueError("a key is not empty")
+        raise ValueError("A key is not empty")
     return made
 
 
