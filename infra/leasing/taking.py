@@ -82,14 +82,15 @@ def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]
 def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
     if not db.rows(connection, "leases.waiting", collection=collection.id):
         return
-    where = {"collection": collection.id, "partition": partition, "many": MANY}
-    [offered] = db.rows(connection, "leases.offered", **where)
+    [offered] = db.rows(connection, "leases.offered", collection=collection.id, partition=partition, many=MANY)
     if not offered["items"]:
         return
     rows = db.rows(
         connection,
         "leases.take_returned",
-        **where,
+        collection=collection.id,
+        partitions=offered["partitions"],
+        many=MANY,
         few=offered["items"] < MANY,
         need=sum(want.need for want in wants),
         starts=_starts(wants),

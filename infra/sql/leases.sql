@@ -38,7 +38,7 @@ group by worker
 select true as waits from item_states where collection_id = :collection and ready_at is not null limit 1
 
 -- name: offered
--- How many items the next statement would find, as far as that matters.
+-- What the next statement would find: in which partitions, and how many items, as far as that matters.
 with recursive waiting (partition) as (
     (
         select partition from item_states
@@ -53,36 +53,22 @@ with recursive waiting (partition) as (
         order by s.partition limit 1
     ) from waiting w where w.partition is not null and cast(:partition as text) is null
 )
-select count(*) as items from (
-    select from waiting w cross join lateral (
+select array_agg(w.partition) as partitions, coalesce(sum(r.items), 0)::bigint as items
+from waiting w cross join lateral (
+    select count(*) as items from (
         select from item_states s
-        where s.collection_id = :collection and s.partition = w.partition and s.ready_at <= now()
-        limit :many
-    ) as s limit :many
-) as ready
+        where s.collection_id = :collection and s.partition = w.partition and s.ready_at <= now() limit :many
+    ) as found
+) as r where r.items > 0
 
 -- name: take_returned
 -- Items that have been given back, failed or expired: those never nacked first, then the longest since. A few are sorted;
 -- among many, that order comes from an index, which leads past those that have to wait.
-with recursive partitions (partition) as (
-    (
-        select partition from item_states
-        where collection_id = :collection and ready_at is not null
-            and (cast(:partition as text) is null or partition = :partition)
-        order by partition limit 1
-    )
-    union all
-    select (
-        select s.partition from item_states s
-        where s.collection_id = :collection and s.ready_at is not null and s.partition > p.partition
-        order by s.partition limit 1
-    ) from partitions p where p.partition is not null and cast(:partition as text) is null
-),
-offered as materialized (
+with offered as materialized (
     select s.*, row_number() over (
         order by s.nacked_at nulls first, s.leased_at nulls first, s.pool_id, s.position
     ) as place
-    from partitions p cross join lateral (
+    from unnest(cast(:partitions as text[])) as p (partition) cross join lateral (
         (
             select * from item_states s
             where s.collection_id = :collection and s.partition = p.partition and :few and s.ready_at <= now()

@@ -501,6 +501,7 @@ def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: s
         "many": 1000,
         "few": True,
         "need": 100,
+        "partitions": [""],
         "starts": "{1}",
     }
     terms |= {"leases": f"{{{uuid4()}}}", "workers": ["w"]}
