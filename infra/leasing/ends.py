@@ -18,7 +18,7 @@ def end(connection: Connection, collection: Collection, state: ItemState, keys: 
     once = sorted(first.values())
     odd = db.rows(
         connection,
-        "leases.end",
+        "moves.end",
         collection=collection.id,
         keys=[keys[place] for place in once],
         state=state,

@@ -31,7 +31,7 @@ def sweep(connection: Connection) -> int:
     # Since we looked, its holder may have extended it, or another sweeper ended it.
     still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids, most=MOST_ITEMS)]
     if still:
-        ended(connection, "leases.return", collection, still, RAN_OUT, charged=True, mover=MOVER)
+        ended(connection, "moves.return", collection, still, RAN_OUT, charged=True, mover=MOVER)
     return max(len(still), 1)
 
 
@@ -59,7 +59,7 @@ def release_older(connection: Connection, name: str, seconds: float, by: str) ->
     ids = [row["id"] for row in db.rows(connection, "watching.older", **terms)]
     if not ids:
         return 0, 0
-    back = ended(connection, "leases.return", collection, ids, charged=False, mover=by)
+    back = ended(connection, "moves.return", collection, ids, charged=False, mover=by)
     return len(back), sum(back.values())
 
 

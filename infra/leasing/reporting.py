@@ -58,7 +58,7 @@ def report(connection: Connection, collection: Collection, reports: Sequence[Rep
 def _judged(connection: Connection, collection: Collection, said: Sequence[tuple[Report, Result]]) -> Iterable[_Move]:
     rows = db.rows(
         connection,
-        "leases.keys_of",
+        "moves.keys_of",
         collection=collection.id,
         keys=[result.key for _, result in said],
         leases=[each.speaker.lease_id for each, _ in said],
@@ -91,7 +91,7 @@ def _judge(fact: db.Row | None, speaker: Speaker, said: Result, collection: Coll
 def _write(connection: Connection, collection: Collection, moves: Sequence[_Move]) -> None:
     if not moves:
         return
-    db.run(connection, "leases.move", collection=collection.id, **_columns(moves))
+    db.run(connection, "moves.apply", collection=collection.id, **_columns(moves))
     ended = Counter(
         (move.fact["lease_id"], _ending(move))
         for move in moves
@@ -104,7 +104,7 @@ def _write(connection: Connection, collection: Collection, moves: Sequence[_Move
         workers, words = zip(*tallies, strict=True)
         db.run(
             connection,
-            "leases.tally",
+            "moves.tally",
             collection=collection.id,
             workers=list(workers),
             what=list(words),
@@ -140,7 +140,7 @@ def _let_go(connection: Connection, ended: Counter[tuple[UUID, str]]) -> None:
         items[lease_id] += number
     db.run(
         connection,
-        "leases.let_go",
+        "moves.let_go",
         ids=list(items),
         items=list(items.values()),
         endings=[endings[lease_id] for lease_id in items],

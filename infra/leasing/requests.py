@@ -119,7 +119,7 @@ def _tell(collection: Collection, case: Case, retry: float | None) -> None:
 
 
 def _due(connection: Connection, collection: Collection) -> float:
-    [row] = db.rows(connection, "leases.due", collection=collection.id)
+    [row] = db.rows(connection, "taking.due", collection=collection.id)
     seconds = row["seconds"] if row["seconds"] is not None else LONGEST_RETRY_SECONDS
     return float(min(max(seconds, FIRST_RETRY_SECONDS), LONGEST_RETRY_SECONDS))
 

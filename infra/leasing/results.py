@@ -28,7 +28,7 @@ def submit(connection: Connection, collection: Collection, cases: Sequence[tuple
             case.want = want(collection, order, order.next, row["worker"], order.request_id)
     report_all(connection, collection, [case.report for case, _, _ in mine if case.report is not None])
     whole = [order.lease for _, order, row in mine if order.completed and row["ended_at"] is None]
-    done = ended(connection, "leases.complete", collection, whole)
+    done = ended(connection, "moves.complete", collection, whole)
     if not mine:
         return
     rows = db.rows(connection, "leases.find", collection=collection.id, ids=[order.lease for _, order, _ in mine])
@@ -58,7 +58,7 @@ def _late(
     over = [order.lease for _, order, row in cases if order.completed and row["ending"] == "expired"]
     found: dict[UUID, list[Result]] = {}
     if over:
-        for row in db.rows(connection, "leases.still_free", collection=collection.id, ids=over):
+        for row in db.rows(connection, "moves.still_free", collection=collection.id, ids=over):
             found.setdefault(row["lease_id"], []).append(Result(key=row["key"], state="completed"))
     return found
 
@@ -82,7 +82,7 @@ def release(connection: Connection, collection: Collection, cases: Sequence[tupl
         case.report = Report(Speaker(order.owner, row["worker"], order.lease), results)
     report(connection, collection, [case.report for case, _, _ in mine if case.report is not None])
     whole = [order.lease for _, order, row in mine if not order.keys and row["ended_at"] is None]
-    done = ended(connection, "leases.return", collection, whole, charged=False, mover=None)
+    done = ended(connection, "moves.return", collection, whole, charged=False, mover=None)
     for case, order, row in mine:
         assert case.report is not None
         told = {

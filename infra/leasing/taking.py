@@ -71,7 +71,7 @@ def take(connection: Connection, collection: Collection, partition: str | None, 
 
 
 def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]) -> None:
-    rows = db.rows(connection, "leases.loads", collection=collection.id, workers=[want.worker for want in wants])
+    rows = db.rows(connection, "taking.loads", collection=collection.id, workers=[want.worker for want in wants])
     left = {row["worker"]: (collection.per_worker or 0) - row["open"] for row in rows}
     for want in wants:
         free = left.setdefault(want.worker, collection.per_worker or 0)
@@ -80,14 +80,14 @@ def _bound(connection: Connection, collection: Collection, wants: Sequence[Want]
 
 
 def _returned(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
-    if not db.rows(connection, "leases.waiting", collection=collection.id):
+    if not db.rows(connection, "taking.waiting", collection=collection.id):
         return
-    [offered] = db.rows(connection, "leases.offered", collection=collection.id, partition=partition, many=MANY)
+    [offered] = db.rows(connection, "taking.offered", collection=collection.id, partition=partition, many=MANY)
     if not offered["items"]:
         return
     rows = db.rows(
         connection,
-        "leases.take_returned",
+        "taking.returned",
         collection=collection.id,
         partitions=offered["partitions"],
         many=MANY,
@@ -102,14 +102,14 @@ def _returned(connection: Connection, collection: Collection, partition: str | N
 
 
 def _fresh(connection: Connection, collection: Collection, partition: str | None, wants: Sequence[Want]) -> None:
-    pools = db.rows(connection, "leases.open_pools", collection=collection.id, partition=partition)
+    pools = db.rows(connection, "taking.open_pools", collection=collection.id, partition=partition)
     if collection.ordering is Ordering.RANDOM and len(pools) > 1:
         pools = _in_random_turn(pools)
         for pool, some in _spread(pools[:MOST_POOLS], wants):
             _from_pool(connection, pool, some)
         if all(want.need <= 0 for want in wants):
             return
-        pools = db.rows(connection, "leases.open_pools", collection=collection.id, partition=partition)
+        pools = db.rows(connection, "taking.open_pools", collection=collection.id, partition=partition)
     for pool in pools:
         hungry = [want for want in wants if want.need > 0]
         if not hungry:
@@ -150,9 +150,9 @@ def _from_pool(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> N
             hungry[row["share"] - 1].give(row["items"], row["told"])
         reached = found[-1]["hi"] if sum(row["items"] for row in found) == need else until
     if reached >= pool["size"]:
-        db.run(connection, "leases.drain", pool=pool["id"])
+        db.run(connection, "taking.drain", pool=pool["id"])
     elif not granted and reached > start:
-        db.run(connection, "leases.pass_over", pool=pool["id"], lo=start, hi=reached)
+        db.run(connection, "taking.pass_over", pool=pool["id"], lo=start, hi=reached)
 
 
 def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> int:
@@ -162,7 +162,7 @@ def _next(connection: Connection, pool: db.Row, wants: Sequence[Want]) -> int:
         return reached
     found = db.rows(
         connection,
-        "leases.take_next",
+        "taking.next",
         collection=pool["collection_id"],
         pool=pool["id"],
         reached=reached,
@@ -182,7 +182,7 @@ def _stretches(
 ) -> Sequence[db.Row]:
     return db.rows(
         connection,
-        "leases.take_fresh",
+        "taking.fresh",
         collection=pool["collection_id"],
         pool=pool["id"],
         reached=reached,

@@ -489,7 +489,7 @@ def test_what_was_given_back_comes_in_turn(database: Engine, monkeypatch: pytest
     assert again == [others, set(keys(leases[1])), set(keys(leases[2])), nacked]
 
 
-@pytest.mark.parametrize("query", ["leases.offered", "leases.take_returned", "leases.due"])
+@pytest.mark.parametrize("query", ["taking.offered", "taking.returned", "taking.due"])
 def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: str) -> None:
     make(database, "c", [f"k{n}" for n in range(8000)], retry_seconds=3600)
     for _ in range(8):
@@ -515,7 +515,7 @@ def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: s
     assert keys(lease) == ["k7"]
 
 
-@pytest.mark.parametrize("query", ["leases.complete", "leases.return", "leases.contents", "leases.keys_of"])
+@pytest.mark.parametrize("query", ["moves.complete", "moves.return", "leases.contents", "moves.keys_of"])
 def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engine, query: str) -> None:
     make(database, "c", [f"k{n}" for n in range(8000)])
     asked = {"op": "acquire", "count": 20}
