@@ -172,6 +172,8 @@ class Questions:
         some, late = self._under_way.pop(name, (self._given_up.pop(name, []), None))
         if late is not None:
             late.cancel()
+        if not some:  # it came twice: the question was taken up again by another dispatcher
+            return
         if status == 200:
             answers = [Told(each, told) for each, told in answers_of(body)]
         else:  # the message as a whole was refused

@@ -135,3 +135,22 @@ def test_who_gets_no_answer_is_told_in_time_and_what_he_may_have_taken_is_asked_
             assert (await message(broker))[2] == gone[2]
 
     asyncio.run(run())
+
+
+def test_an_answer_that_comes_twice_is_heard_once(settings: Settings, broker: Broker) -> None:
+    async def run() -> tuple[list[Told], list[dict[str, Any]]]:
+        broken: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+        async with questions(settings) as asked:
+            await reached(lambda: asked.connected, "the channel is open")
+            told = []
+            for worker in "ab":
+                [asking] = await ask(asked, worker)
+                question = await message(broker)
+                answer(broker, question)
+                answer(broker, question)
+                told.append(await asking)
+            return told, broken
+
+    told, broken = asyncio.run(run())
+    assert ([each.body for each in told], broken) == ([b"a", b"b"], [])
