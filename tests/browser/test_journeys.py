@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 import gateway.console
 from infra.cli.demo import sample
+from tests.browser.conftest import PATIENCE
 from tests.system import System, until
 
 BROUGHT = (Path(gateway.console.__path__[0]) / "vendor" / "htmx.min.js").exists()
@@ -164,6 +165,7 @@ def test_pages_work_without_scripts_and_by_keyboard(browser: BrowserContext, pag
     plain = browser.browser.new_context(java_script_enabled=False) if browser.browser else None
     if plain is None:
         pytest.skip("this browser has no second profile")
+    plain.set_default_timeout(PATIENCE)
     other = plain.new_page()
     other.goto(f"{system.url}/console/jobs")
     other.get_by_label("Token").fill(system.token)

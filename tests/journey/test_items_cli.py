@@ -80,14 +80,18 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     assert counts(system, "work") == {"completed": 2, "failed": 1, "missing": 1}
     lines.write_text("id\n" + "".join(f"s{n}\n" for n in range(4)))
     assert reelmill(system, "items", "import", str(lines), "-c", "slow").returncode == Exit.OK
-    words = ("worker", "run", "-c", "slow", "--batch", "3", "--ttl", "5", "--", "sleep", "600")
+    # By the command it is known that the worker has heard of its lease. One that ran out would come back by itself.
+    begun = tmp_path / "begun"
+    command = ("sh", "-c", f"touch '{begun}' && exec sleep 600")
+    words = ("worker", "run", "-c", "slow", "--batch", "3", "--ttl", "600", "--", *command)
     worker = subprocess.Popen(
         # What a suite in the background starts does not hear Ctrl-C, if it does not say that it wants to.
         [sys.executable, "-c", f"{HEARS}; from infra.cli.app import main; main()", *words],
         env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
         start_new_session=True,
     )
-    until(lambda: counts(system, "slow").get("leased") == 3, "it has its lease")
+    until(begun.exists, "it is at work")
+    assert counts(system, "slow") == {"available": 1, "leased": 3}
     os.killpg(worker.pid, signal.SIGINT)
     assert worker.wait(timeout=120) == 130
     assert counts(system, "slow") == {"available": 4}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.system import System, local_client, until
+from tests.system import PATIENCE, System, local_client, until
 
 
 @pytest.fixture(scope="module", name="system")
@@ -72,7 +72,8 @@ def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(system: System, f
 
 
 def test_a_caller_may_wait_for_the_end(system: System, file: str) -> None:
-    answer = system.http.post("/v1/jobs", json=sleep(file), headers={"Prefer": "wait=60"}, timeout=120)
+    system.until_state(system.submit("analyze.sleep", {"file": file, "time": 0}), "succeeded")  # the analyzer is awake
+    answer = system.http.post("/v1/jobs", json=sleep(file), headers={"Prefer": "wait=60"})
     assert answer.headers["preference-applied"] == "wait=60"
     assert answer.json()["state"] == "succeeded"
 
@@ -187,7 +188,7 @@ def test_a_job_whose_file_is_gone_cannot_be_retried(system: System) -> None:
 
 @pytest.mark.row("X-03")
 def test_the_head_of_a_request_has_a_limit(system: System) -> None:
-    with socket.create_connection(("127.0.0.1", system.port), timeout=30) as client, suppress(ConnectionError):
+    with socket.create_connection(("127.0.0.1", system.port), PATIENCE) as client, suppress(ConnectionError):
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         for number in range(1000):
             client.sendall(b"X-%d: %s\r\n" % (number, b"x" * 1000))

@@ -16,6 +16,7 @@ from infra import collections, db
 from infra.leasing.collection import enter
 from infra.worker import Terms, Worker
 from schemas.bundles import BUNDLE, answers_of, bundled
+from tests.broker import parameters
 from tests.furniture import handing_out
 from tests.system import System, local_client, until
 
@@ -60,7 +61,7 @@ def deliveries(asking: Any, queue: str, number: int) -> list[tuple[int, dict[str
 
 @contextmanager
 def channel(system: System) -> Iterator[Any]:
-    connection = pika.BlockingConnection(pika.URLParameters(system.environment["REELMILL_AMQP_URL"]))
+    connection = pika.BlockingConnection(parameters(system.environment["REELMILL_AMQP_URL"]))
     try:
         yield connection.channel()
     finally:
@@ -292,6 +293,7 @@ def hasty(running: System) -> Iterator[None]:
     yield
     running.stop_one("gateway")
     running.start("gateway")
+    handing_out(running.http)  # as the tests behind this one expect it
 
 
 @pytest.mark.usefixtures("hasty")
@@ -373,7 +375,7 @@ def test_a_worker_keeps_what_it_has_in_hand_and_no_more(running: System) -> None
         next(items)  # which it never reports
         worker.report(next(items), "completed")
         assert by_state(running, here) == {"available": 2, "completed": 1}
-    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(ttl=3)) as worker:
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(ttl=30)) as worker:
         item = next(iter(worker))
         worker.stop()
         at = f"{here}/items/{item['key']}"

@@ -241,7 +241,9 @@ def test_counts_agree_while_many_work_and_any_item_may_be_next(running: System) 
         thread.join()
     assert len(set(drawn)) == len(drawn) == 1000
     tens = Counter(key[2:4] for key in drawn)  # a hundred buckets of a hundred keys, ten of each expected
-    assert sum((tens[f"{n:02d}"] - 10) ** 2 / 10 for n in range(100)) < 160
+    # The five of a lease come from one of two imports, so this scatters a little more than if each were drawn alone:
+    # about 93 give or take 14, and more than 160 once in some thousand runs. Not at random it is above 900.
+    assert sum((tens[f"{n:02d}"] - 10) ** 2 / 10 for n in range(100)) < 250
 
 
 @pytest.mark.row("S0-17")

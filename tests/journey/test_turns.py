@@ -123,7 +123,10 @@ def test_in_a_crowd_of_priorities_keys_and_cancels_nobody_is_left_behind(
         key = f"crowd-{dice.randrange(8)}" if dice.random() < 0.5 else None
         job_id = ask(system, file, key=f"many-{n}", priority=dice.randrange(10), concurrency_key=key)
         if dice.random() < 0.2:
-            assert system.http.post(f"/v1/jobs/{job_id}/cancel").status_code in {202, 409}
+            # Who waits for too long for whoever has the job in hand is told to come again.
+            while (answer := system.http.post(f"/v1/jobs/{job_id}/cancel")).status_code == 503:
+                assert answer.json()["code"] == "busy", answer.text
+            assert answer.status_code in {202, 409}
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one_of_many, range(200)))

