@@ -49,6 +49,10 @@ def shown(system: System) -> set[str]:
     return {found for name in PROCESSES for found in SAMPLE.findall(scrape(system, name))}
 
 
+def until_shown(system: System, name: str, sample: str) -> None:
+    until(lambda: sample in scrape(system, name), f"the {name} shows {sample}")
+
+
 def publish_nonsense(system: System) -> None:
     with publishing(system.environment["REELMILL_AMQP_URL"]) as channel:
         channel.basic_publish(JOBS, "analyze.sleep", b"{")
@@ -74,7 +78,7 @@ def test_every_metric_has_a_sample_in_a_running_system(shared: System) -> None:
         assert set(METRICS) - shown(shared) == set()
         # Whoever has done something counts it after that is written down; gauges tell of the leader's last look.
         for name, sample in SAMPLES:
-            until(lambda name=name, sample=sample: sample in scrape(shared, name), f"the {name} shows {sample}")
+            until_shown(shared, name, sample)
 
 
 def test_no_label_could_grow_without_bound() -> None:
