@@ -51,6 +51,7 @@ class Worker:
         self._terms = {key: value for key, value in given.items() if value is not None}
         self._forever = forever
         self._lease: str | None = None
+        self._asked: str | None = None
         self._left: list[dict[str, Any]] = []
         self._stopped = threading.Event()
         self._until = float("inf")
@@ -99,6 +100,8 @@ class Worker:
             self._lease = None
 
     def _give_back(self) -> None:
+        if self._asked is not None:
+            self._lease = self._unheard(self._asked)
         lease, self._lease = self._lease, None
         if lease is not None:
             self._send(f"/{lease}/release", {})
@@ -106,7 +109,9 @@ class Worker:
     def _take(self) -> float | None:
         """Take a lease; if there is nothing, the seconds until there may be. What was never reported goes back."""
         self._give_back()
-        answer = self._send("", self._terms)
+        self._asked = str(uuid4())
+        answer = self._send("", self._terms, self._asked)
+        self._asked = None
         answer.raise_for_status()
         told = answer.json()
         self._lease, self._left = told["lease"], list(told["items"])
@@ -117,6 +122,13 @@ class Worker:
             self._keeper.start()
         return None
 
+    def _unheard(self, asked: str) -> str | None:
+        """What somebody who was interrupted may have been given: the same request gives the same lease."""
+        with suppress(httpx.TransportError):
+            answer = self._http.post(self._at, json=self._terms, headers={"Idempotency-Key": asked})
+            return answer.json()["lease"] if answer.is_success else None
+        return None
+
     def _keep(self, seconds: float) -> None:
         """Extend whatever lease there is, three times in its life."""
         while not self._closed.wait(seconds):
@@ -125,9 +137,9 @@ class Worker:
                 with suppress(httpx.TransportError):
                     self._send(f"/{lease}/extend", {})
 
-    def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
+    def _send(self, path: str, body: dict[str, Any], name: str | None = None) -> httpx.Response:
         """Ask; while nobody hands out items, again. Of one that is to stop, not for long any more."""
-        key = {"Idempotency-Key": str(uuid4())}
+        key = {"Idempotency-Key": name or str(uuid4())}
         while True:
             try:
                 answer = self._http.post(self._at + path, json=body, headers=key)

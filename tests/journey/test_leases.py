@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import orjson
 import pika
 import pytest
@@ -384,3 +385,21 @@ def test_a_worker_keeps_what_it_has_in_hand_and_no_more(running: System) -> None
         worker.report(item, "completed")
         assert list(worker) == []
     assert by_state(running, here) == {"available": 1, "completed": 2}
+
+
+def test_a_worker_that_is_interrupted_as_its_answer_comes_gives_it_back(
+    running: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = new_collection(running, 3)
+    ask = httpx.Client.post
+
+    def interrupted(*given: Any, **more: Any) -> httpx.Response:
+        monkeypatch.setattr(httpx.Client, "post", ask)
+        assert ask(*given, **more).json()["items"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(httpx.Client, "post", interrupted)
+    worker = Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(batch=2))
+    with pytest.raises(KeyboardInterrupt), worker:
+        next(iter(worker))
+    assert by_state(running, here) == {"available": 3}
