@@ -71,8 +71,9 @@ class Callers:
         return await self._remembered(f"session {session}", partial(self._look_up, session, sessions.find))
 
     def forget_session(self, session: str) -> None:
-        """Somebody has signed out."""
+        """Somebody has signed out. What a look-up that is under way has found is not remembered."""
         self._known.pop(f"session {session}", None)
+        self._asking.pop(f"session {session}", None)
 
     async def _remembered(self, key: str, look_up: Callable[[], Identity | None]) -> Identity | None:
         until, identity = self._known.get(key, (0.0, None))
@@ -87,7 +88,11 @@ class Callers:
         try:
             identity = await in_thread(look_up)
         finally:
-            del self._asking[key]
+            forgotten = self._asking.get(key) is not asyncio.current_task()
+            if not forgotten:
+                del self._asking[key]
+        if forgotten:
+            return identity
         if identity is None:
             self._known.pop(key, None)
             return None

@@ -1,16 +1,17 @@
 """Who is calling: secrets are looked up, remembered briefly, and not guessed by the thousand."""
 
 import asyncio
+import threading
 
 import anyio
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from gateway import auth
 from gateway.auth import FAILURES, Callers
 from gateway.problems import Problem
-from infra import passwords, tokens
-from infra.tokens import Role
+from infra import passwords, sessions, tokens
+from infra.tokens import Identity, Role
 
 
 @pytest.fixture
@@ -67,7 +68,11 @@ def test_a_password_is_good_with_its_name_for_as_long_as_the_token(database: Eng
 
 
 @pytest.mark.row("S2-18")
-def test_guessing_is_stopped_where_it_comes_from(database: Engine, secret: str) -> None:
+def test_guessing_is_stopped_where_it_comes_from(
+    database: Engine, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "WINDOW_SECONDS", 3600.0)  # it is not over before the last guess
+
     async def guess() -> None:
         callers = Callers(database)
         assert await callers.of(secret, "friend") is not None
@@ -108,3 +113,37 @@ def test_one_look_up_serves_all_who_come_meanwhile(
         assert len(asked) <= 2
 
     anyio.run(together)
+
+
+@pytest.mark.row("X-01")
+def test_a_look_up_that_is_under_way_brings_no_closed_session_back(
+    database: Engine, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, found, closed = sessions.find, threading.Event(), threading.Event()
+
+    def slow(connection: Connection, session: str) -> Identity | None:
+        identity = find(connection, session)
+        found.set()
+        closed.wait()
+        return identity
+
+    async def sign_out() -> None:
+        callers = Callers(database)
+        with database.begin() as connection:
+            session = sessions.begin(connection, secret)
+        assert session is not None
+        assert await callers.of_session(session) is not None
+        monkeypatch.setattr(sessions, "find", slow)
+        monkeypatch.setattr(auth, "AHEAD_SECONDS", auth.REMEMBER_SECONDS)
+        assert await callers.of_session(session) is not None  # and it is looked up once more, behind our back
+        await asyncio.to_thread(found.wait)
+        with database.begin() as connection:
+            sessions.end(connection, session)
+        callers.forget_session(session)
+        under_way = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        closed.set()
+        await asyncio.gather(*under_way)
+        assert await callers.of_session(session) is None
+
+    monkeypatch.setattr(auth, "REMEMBER_SECONDS", 3600.0)
+    anyio.run(sign_out)
