@@ -22,6 +22,8 @@ Row = RowMapping
 
 
 LONGEST_IDLE_SECONDS = 60.0
+CONNECT_SECONDS = 5
+"""How long the server may take to let somebody in."""
 COPY_BUFFER = 1024 * 1024
 
 
@@ -46,7 +48,7 @@ def connect(
         json_deserializer=orjson.loads,
         connect_args={
             "application_name": application,
-            "connect_timeout": 5,
+            "connect_timeout": CONNECT_SECONDS,
             # A peer that vanished without a word is noticed in about 20 s, not in two hours.
             "keepalives_idle": 10,
             "keepalives_interval": 5,
