@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,11 +27,23 @@ PATIENCE = 120.0
 
 def free_port() -> int:
     """A loopback port that nobody listens on right now, and that nobody gets who does not ask for it by number."""
+    with reserved_port() as reserved:
+        return int(reserved.getsockname()[1])
+
+
+def reserved_port() -> socket.socket:
+    """The same, and nobody else finds it free until this is closed: tests of other processes look for ports, too."""
     while True:
         port = random.randrange(10_000, 20_000)  # below those of the stacks and of the kernel
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        reserved = socket.socket()
+        try:
+            reserved.bind(("127.0.0.1", port))
+        except OSError:
+            reserved.close()
+            continue
+        # Set when it is bound, it lets a server in that says the same, and still keeps out whoever looks as we did.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return reserved
 
 
 def local_client(
@@ -67,7 +78,8 @@ class System:
 
     def __init__(self, environment: dict[str, str], token: str, folder: Path, launch: Launch = popen) -> None:
         self._launch = launch
-        self.port = free_port()
+        self._reserved = reserved_port()
+        self.port = int(self._reserved.getsockname()[1])
         self.environment = environment | {"REELMILL_HTTP_PORT": str(self.port), "REELMILL_METRICS_PORT": "0"}
         self.token = token
         self.folder = folder
@@ -142,6 +154,7 @@ class System:
                 process.kill()
                 process.wait()
         self.http.close()
+        self._reserved.close()
 
     def upload(self, content: bytes, name: str = "file.bin") -> str:
         """Upload bytes; returns the SHA-256."""
