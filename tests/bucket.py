@@ -19,6 +19,15 @@ class Bucket:
             secure=False,
         )
 
+    def make(self) -> None:
+        """Make the bucket itself, unless it is there."""
+        if not self._client.bucket_exists(self._name):
+            self._client.make_bucket(self._name)
+
+    def unmake(self) -> None:
+        """Remove the bucket itself, which is empty."""
+        self._client.remove_bucket(self._name)
+
     def keys(self) -> list[str]:
         """Every key."""
         return [str(found.object_name) for found in self._client.list_objects(self._name, recursive=True)]

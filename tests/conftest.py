@@ -19,6 +19,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from infra.tokens import Role
 from tests import forks
+from tests.bucket import Bucket
 from tests.dots import Dots
 from tests.dots import kept as kept_dots
 from tests.system import PATIENCE, Launch, System
@@ -170,6 +171,8 @@ def new_system(environment: dict[str, str], folder: Path, launch: Launch = forks
     with engine.begin() as connection:
         token = tokens.create(connection, "test", [Role.ADMIN])
     engine.dispose()
+    # A gateway waits for seconds, and then takes requests before it has made it: a busy store may be slower.
+    Bucket(environment).make()
     running = System(environment, token, folder, launch)
     try:
         yield running
