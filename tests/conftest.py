@@ -31,8 +31,8 @@ _numbers = itertools.count()
 # A busy server is slow to let a test in: its own connections count for nothing that is proven.
 db.CONNECT_SECONDS = int(PATIENCE)
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("reelmill", deadline=None)
+# How long an example takes, or the making of one, says how busy the machine is.
+hypothesis.settings.register_profile("reelmill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("reelmill")
 
 
