@@ -146,4 +146,7 @@ def test_a_look_up_that_is_under_way_brings_no_closed_session_back(
         assert await callers.of_session(session) is None
 
     monkeypatch.setattr(auth, "REMEMBER_SECONDS", 3600.0)
-    anyio.run(sign_out)
+    try:
+        anyio.run(sign_out)
+    finally:
+        closed.set()
