@@ -8,6 +8,9 @@ from gateway.app import create
 from gateway.wire import Connection
 from infra import garbage, settings, telemetry
 
+KEEP_SECONDS = 75
+"""A quiet connection is kept for longer than clients and proxies use one: else a request comes as it is closed."""
+
 
 def main() -> int:
     """Serve. Exits with 2 and a sentence when the environment is not usable."""
@@ -26,6 +29,7 @@ def main() -> int:
             access_log=False,
             server_header=False,
             http=Connection,
+            timeout_keep_alive=KEEP_SECONDS,
             lifespan="on",
             timeout_graceful_shutdown=max(1, int(chosen.grace_seconds)),
         )
