@@ -65,7 +65,15 @@ def port(system: System, name: str) -> int | None:
 
 def probe(system: System, name: str, path: str) -> httpx.Response:
     found = until(lambda: port(system, name), f"the probes of {name} answer")
-    return httpx.get(f"http://127.0.0.1:{found}{path}", timeout=60)
+
+    def answer() -> httpx.Response | None:
+        """They hang up on whoever says nothing for five seconds, which may be us."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{found}{path}", timeout=PATIENCE)
+        except httpx.TransportError:
+            return None
+
+    return until(answer, f"the probes of {name} answer")
 
 
 def role(system: System, name: str) -> str:
@@ -128,8 +136,15 @@ def test_the_broker_is_away_and_comes_back(calm: System, database: Engine, setti
         stack.rabbitmqctl("start_app")
     with Broker(settings) as broker:
         until(lambda: broker.depth(QUEUE) == 20, "the jobs are published once the broker is back")
-        until(lambda: broker.depth("test.events") >= 21, "and so are the events")
-        assert in_order(broker, "test.events", 1) == 22
+        expected = 1
+
+        def whole() -> bool:
+            """An event that was not confirmed comes again, and all that follow: their number alone says little."""
+            nonlocal expected
+            expected = in_order(broker, "test.events", expected)
+            return expected == 22
+
+        until(whole, "and so are the events")
     until(lambda: probe(calm, "relay", "/readyz").is_success, "the relay is ready")
 
 
@@ -155,8 +170,9 @@ def test_lost_messages_are_published_again(relay: System, database: Engine, brok
 
     until(came_again, "the purged queue has its messages again")
     assert seen == ids
-    metrics = until(lambda: _sample(relay, "relay", 'jobs_reconciled_total{consumer="analyzer"}'), "losses are counted")
-    assert metrics >= 6
+    counted = 'jobs_reconciled_total{consumer="analyzer"}'
+    # Of a busy queue the broker may have told less than all of the loss at first.
+    until(lambda: (_sample(relay, "relay", counted) or 0) >= 6, "all losses are counted")
 
 
 @pytest.mark.row("X-09")
@@ -276,7 +292,14 @@ def test_a_subscriber_that_refuses_withholds_nothing_from_the_others(
     broker.queue("test.all", EVENTS, "#")
     submit(database, 100)
     until(lambda: count(database, UNPUBLISHED) == 0, "the events are delivered")
-    received = {orjson.loads(body)["seq"] for _, _, body in broker.take_all("test.all")}
+    received: set[int] = set()
+
+    def arrived() -> bool:
+        """The broker says that one queue has refused an event before the other has it."""
+        received.update(orjson.loads(body)["seq"] for _, _, body in broker.take_all("test.all"))
+        return len(received) >= 101
+
+    until(arrived, "the other has them all")
     assert received == set(range(1, 102))
     assert "relay.events_refused" in relay.log("relay")
 
@@ -373,7 +396,8 @@ def test_the_gauges_tell_what_waits(relay: System, database: Engine, broker: Bro
     until(lambda: _sample(relay, "relay", queued) == 4, "the queued jobs are counted")
     scheduled = 'jobs_state{consumer="analyzer",state="scheduled"}'
     until(lambda: _sample(relay, "relay", scheduled) == 2, "and the scheduled ones")
-    assert _sample(relay, "relay", 'jobs_state{consumer="splitter",state="queued"}') == 0
+    nobody = 'jobs_state{consumer="splitter",state="queued"}'
+    until(lambda: _sample(relay, "relay", nobody) == 0, "where none waits it says so")
     until(lambda: _sample(relay, "relay", 'jobs_oldest_queued_seconds{consumer="analyzer"}'), "and so is their age")
     assert probe(relay, "relay", "/nothing").status_code == 404
 
