@@ -39,10 +39,15 @@ class Furniture:
         return any(f"{word}/{name}" in self.ids for word, name in PLACE.findall(path))
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
-        """One request that must succeed."""
-        answer = self.http.request(method, path, **given)
+        """One request that must succeed, at once or when what it needs is not busy any more."""
+        answer = until(lambda: self._not_busy(method, path, given), f"{method} {path} is not busy")
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
+
+    def _not_busy(self, method: str, path: str, given: dict[str, Any]) -> httpx.Response | None:
+        """Its answer; None when it was "try again", which says that nothing was done."""
+        answer = self.http.request(method, path, **given)
+        return answer if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE else None
 
     def once(self, path: str, ready: Callable[[Any], bool]) -> Any:
         """What an address shows, once it is as it should be."""

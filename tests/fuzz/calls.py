@@ -25,7 +25,7 @@ from tests.system import local_client
 
 #: What a full or starved system may say: it is asked again, and nothing is broken.
 PRESSURE = 503
-PATIENCE = 60.0
+PATIENCE = 120.0
 #: Headers that are the client's own.
 OURS = frozenset({"authorization", "host", "user-agent", "accept-encoding", "connection", "content-length"})
 

@@ -1,6 +1,7 @@
 """Messages without sense for every queue, through the real broker: bodies and envelopes, random and mutated."""
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pika.exceptions import AMQPError
 from infra.topology import LEASES, OLD_EXPORTS, queue_of
 from schemas.registry import KINDS, Consumer
 from schemas.wire import LARGEST_BODY
-from tests.broker import publishing
+from tests.broker import parameters, publishing
 from tests.fuzz.mutation import worse_bytes, worse_json
 from tests.integration.test_fuzz import bodies
 
@@ -44,18 +45,26 @@ def publish(url: str, number: int, chance: random.Random) -> int:
     return sent
 
 
-def alive(url: str) -> list[str]:
-    """The queues that nobody consumes."""
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+def deserted(url: str, patience: float) -> list[str]:
+    """The queues that nobody consumes, however long one looks.
+
+    A consumer without room for another job is none, and of a busy queue the broker may say that it has none.
+    """
+    left = [queue for queue in QUEUES if queue != OLD_EXPORTS]
+    deadline = time.monotonic() + patience
+    with pika.BlockingConnection(parameters(url)) as connection:
         channel = connection.channel()
-        found = {q: channel.queue_declare(q, passive=True).method for q in QUEUES if q != OLD_EXPORTS}
-    return [queue for queue, state in found.items() if not state.consumer_count]
+        while left := [q for q in left if not channel.queue_declare(q, passive=True).method.consumer_count]:
+            if time.monotonic() > deadline:
+                break
+            connection.sleep(0.1)
+    return left
 
 
 def waiting(url: str) -> int:
     """Messages that are in the queues."""
     try:
-        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        with pika.BlockingConnection(parameters(url)) as connection:
             channel = connection.channel()
             return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in QUEUES)
     except AMQPError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clips.factory import Clips, Recipe
-from tests.furniture import Furniture, furnish, operators
+from tests.furniture import Furniture, furnish, handing_out, operators
 from tests.fuzz import media, messages
 from tests.fuzz.calls import Sender, Tally, fuzz
 from tests.ground import Ground
@@ -61,7 +61,7 @@ class Siege:
     def run(self) -> Report:
         """All of it; afterwards everything works as before."""
         self.system.start(*NAMES)
-        until(lambda: "reelmill.leases" in self.system.log("dispatcher"), "the dispatcher has its queue")
+        handing_out(self.system.http)
         made = furnish(self.system.http, self.clip)
         operators(made)
         report = Report(self.requests(made))
@@ -70,7 +70,7 @@ class Siege:
         self._resume_kinds()
         report.messages = messages.publish(url, self._plan.messages, self._chance)
         until(lambda: messages.waiting(url) == 0, "every message is dealt with", PATIENCE)
-        report.broken += [f"nobody consumes {queue}" for queue in messages.alive(url)]
+        report.broken += [f"nobody consumes {queue}" for queue in messages.deserted(url, PATIENCE)]
         told, broken = media.feed(self.system, self.clip, self._plan.media, self._chance)
         report.media = dict(told.most_common())
         report.broken += broken
