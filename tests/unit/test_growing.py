@@ -10,8 +10,7 @@ import pytest
 
 from consumers.exporter import copied
 from consumers.growing import BUFFER, Growing
-
-WAIT = 30
+from tests.system import PATIENCE
 
 
 def test_readers_see_all_of_it_while_it_grows(tmp_path: Path) -> None:
@@ -30,11 +29,11 @@ def test_readers_see_all_of_it_while_it_grows(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         readers = [pool.submit(whole, size) for size in (1000, BUFFER // 3, 2 * BUFFER)]
         file.sink.write(data[: 2 * BUFFER])
-        assert seen.wait(WAIT)  # before the end
+        assert seen.wait(PATIENCE)  # before the end
         for start in range(2 * BUFFER, len(data), 4099):
             file.sink.write(data[start : start + 4099])
         file.end()
-        assert all(reader.result(WAIT) == data for reader in readers)
+        assert all(reader.result(PATIENCE) == data for reader in readers)
     assert b"".join(file.chunks()) == data
     assert not file.path.exists()
 
@@ -47,7 +46,7 @@ def test_a_writer_that_fails_fails_its_readers(tmp_path: Path) -> None:
         file.end(OSError("no more"))
         file.end()  # the first word counts
         with pytest.raises(OSError, match="no more"):
-            waiting.result(WAIT)
+            waiting.result(PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from threading import Event
 import pytest
 
 from consumers.ahead import Ahead
+from tests.system import PATIENCE
 
-DEADLINE_SECONDS = 10
 Numbers = Generator[int, None, None]
 
 
@@ -29,7 +29,7 @@ def test_the_producer_stays_within_its_room() -> None:
             yield number
 
     with Ahead(source(), room=2) as items:
-        assert at_limit.wait(DEADLINE_SECONDS)
+        assert at_limit.wait(PATIENCE)
         assert len(made) == 3
         assert list(items) == list(range(100))
 

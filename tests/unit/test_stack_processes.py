@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.stack import termination
+from infra.stack import processes, termination
 from infra.stack.processes import MARK, Process, ProcessRecord, Program
-from tests.system import until
+from tests.system import PATIENCE, until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [
@@ -48,7 +48,7 @@ def _said(process: Process) -> str:
 
 
 def test_a_process_ends_when_asked(record: ProcessRecord) -> None:
-    process = record.spawn(Program("sleeper", SLEEP, {}))
+    process = record.spawn(Program("sleeper", SLEEP, {}, grace=PATIENCE))
     assert record.running() == [process]
     process.stop()
     assert process.exit_code() == -15
@@ -71,7 +71,8 @@ def test_children_end_with_their_parent(record: ProcessRecord, end: object) -> N
     assert not termination.alive(child)
 
 
-def test_what_a_crash_left_is_ended(record: ProcessRecord, tmp_path: Path) -> None:
+def test_what_a_crash_left_is_ended(record: ProcessRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LEFT_SECONDS", PATIENCE)  # it ends by itself, however late
     left = record.spawn(Program("left", SLEEP, {}))
     assert ProcessRecord(tmp_path, "another mark").reap() == ["left"]
     assert left.popen.wait() == -15
@@ -114,7 +115,7 @@ def test_the_environment_is_the_given_one_and_the_mark(record: ProcessRecord) ->
 def test_a_zombie_is_not_alive() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     process = psutil.Process(ended.pid)
-    assert termination.await_end([process], seconds=30) == []
+    assert termination.await_end([process], seconds=PATIENCE) == []
     assert process.is_running()
     assert not termination.alive_number(ended.pid)
     ended.wait()
