@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from infra import db, tokens
 from infra.stack import Stack
 from infra.tokens import Role
-from tests.system import System, local_client, until
+from tests.system import PATIENCE, System, local_client, until
 
 FULL = "^reelmill\\.analyzer$"
 
@@ -191,7 +191,7 @@ def test_a_token_has_only_so_many_live_jobs(system: System, database: Engine) ->
         headers = dict(crowd.headers)
 
         async def run() -> Counter[int]:
-            async with httpx.AsyncClient(base_url=system.url, headers=headers, timeout=60) as client:
+            async with httpx.AsyncClient(base_url=system.url, headers=headers, timeout=PATIENCE) as client:
                 answers = await asyncio.gather(*(client.post("/v1/jobs", json=later) for _ in range(60)))
             return Counter(answer.status_code for answer in answers)
 

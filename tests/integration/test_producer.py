@@ -17,7 +17,7 @@ from infra.topology import JOBS, queue_of
 from schemas.registry import Consumer
 from schemas.wire import LARGEST_BODY, PackedJob, decode_packed, decode_params, is_packed
 from tests.broker import Broker, declare
-from tests.system import until
+from tests.system import PATIENCE, until
 
 QUEUE = queue_of(Consumer.DISPATCHER)
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -47,7 +47,7 @@ def taken(broker: Broker) -> list[tuple[UUID, dict[str, Any]]]:
 
 
 def results(futures: list["Future[UUID]"]) -> list[UUID]:
-    return [future.result(timeout=60) for future in futures]
+    return [future.result(timeout=PATIENCE) for future in futures]
 
 
 @pytest.mark.parametrize("pack", [False, True])
@@ -113,7 +113,7 @@ def test_what_no_queue_is_bound_for_comes_back(url: str, broker: Broker) -> None
     with Producer(url) as producer:
         twice = uuid4()  # equal ids on purpose: each comes back on its own
         futures = [producer.send(kind, id=twice) for kind in ("no.such", "no.such", "probe.echo")]
-        assert [type(future.exception(timeout=60)) for future in futures] == [Returned, Returned, type(None)]
+        assert [type(future.exception(timeout=PATIENCE)) for future in futures] == [Returned, Returned, type(None)]
 
 
 def test_memory_is_bounded_while_the_broker_is_away_and_closing_says_what_is_lost() -> None:
@@ -170,7 +170,7 @@ def test_a_callback_may_send_although_the_window_is_full(url: str, broker: Broke
         again: list[Future[UUID]] = []
         first = producer.send("probe.echo", {"text": "first"})
         first.add_done_callback(lambda _: again.append(producer.send("probe.echo", {"text": "again"})))
-        first.result(timeout=60)
+        first.result(timeout=PATIENCE)
         until(lambda: again, "the callback has sent")
-        again[0].result(timeout=60)
+        again[0].result(timeout=PATIENCE)
     assert [params["text"] for _, params in taken(broker)] == ["first", "again"]

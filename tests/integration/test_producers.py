@@ -15,7 +15,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import EVENTS, JOBS, queue_of
 from schemas.registry import KINDS, Consumer
-from tests.broker import declare
+from tests.broker import declare, parameters
 from tests.desk import Desk
 from tests.system import System
 
@@ -32,7 +32,7 @@ def allowed(stack: Stack, settings: Settings) -> pika.URLParameters:
     for command in producers.commands(NAME, ["analyze.sleep"], str(url.database)):
         stack.rabbitmqctl(*command)
     theirs = url.set(username=NAME, password=SECRET)
-    return pika.URLParameters(theirs.render_as_string(hide_password=False))
+    return parameters(theirs.render_as_string(hide_password=False))
 
 
 @pytest.mark.row("X-01")

@@ -6,6 +6,7 @@ import pika
 
 from infra.broker.replies import Replies
 from infra.settings import Settings
+from tests.broker import parameters
 from tests.system import until
 
 
@@ -14,7 +15,7 @@ def test_whoever_waits_is_seen_whatever_he_waits_at(settings: Settings) -> None:
     replies = Replies(url)
     until(replies.turn, "it is connected")
     wire: Any = replies._wire
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+    with pika.BlockingConnection(parameters(url)) as connection:
         channel = connection.channel()
         own = channel.queue_declare("", exclusive=True).method.queue
         shared = channel.queue_declare("shared").method.queue

@@ -16,7 +16,7 @@ from infra.settings import Settings
 from tests.desk import Desk
 from tests.makers import new_command
 from tests.outage import cut_off
-from tests.system import until
+from tests.system import PATIENCE, until
 
 
 @pytest.fixture
@@ -125,5 +125,5 @@ def test_a_checkpoint_waits_for_the_database(
         with cut_off(admin, database):
             committing.start()
             until(lambda: [line for line in said if line["action"] == "workspace.waiting"], "it waits")
-        committing.join(30)
+        committing.join(PATIENCE)
     assert [kept.name for kept in workspace.checkpoints()] == ["s"]

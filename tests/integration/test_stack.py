@@ -24,7 +24,7 @@ from infra.stack import Program, Stack, StackError, endpoints, termination
 from infra.stack.endpoints import Endpoints
 from infra.stack.ports import HOST, Port
 from infra.stack.server import Server
-from tests.system import until
+from tests.system import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 #: A process that starts a stack and holds it until it is killed.
@@ -169,7 +169,7 @@ def test_a_killed_database_starts_again_although_a_zombie_bears_its_number(stack
     lock = stack.home / "postgres" / "postmaster.pid"
     stack.postgres.kill()
     zombie = subprocess.Popen(["/bin/true"], user=lock.stat().st_uid)
-    termination.await_end([psutil.Process(zombie.pid)], seconds=30)
+    termination.await_end([psutil.Process(zombie.pid)], seconds=PATIENCE)
     lock.write_text("\n".join([str(zombie.pid), *lock.read_text().splitlines()[1:]]) + "\n")
     stack.postgres.start()
     zombie.wait()
@@ -202,7 +202,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(stack: Stack) -> No
 
 def test_a_program_runs_on_the_stack_and_ends_when_asked(stack: Stack) -> None:
     argv = [sys.executable, "-c", "import os, time; print(os.environ['REELMILL_HOME'], flush=True); time.sleep(600)"]
-    program = stack.spawn(Program("program", argv, stack.environment()))
+    program = stack.spawn(Program("program", argv, stack.environment(), grace=PATIENCE))
     assert until(program.tail, "the program speaks") == str(stack.home)
     assert program in stack.site.processes.running()
     program.stop()

@@ -11,6 +11,7 @@ from gateway.tail import KEPT, MOST_LISTENERS, Tail
 from infra import events
 from tests.broker import reached
 from tests.outage import cut_off
+from tests.system import PATIENCE
 
 
 def tell(database: Engine, number: int = 1) -> None:
@@ -63,7 +64,7 @@ def test_a_database_that_was_away_costs_no_fact(admin: Engine, database: Engine)
         tail = Tail(database)
         with tail.listening():
             await reached(lambda: tail.has_nothing_after(0), "the end was found")
-            waiting = asyncio.create_task(tail.wait(0, 60))
+            waiting = asyncio.create_task(tail.wait(0, PATIENCE))
             with cut_off(admin, database):
                 await asyncio.sleep(0.5)  # long enough to be noticed; how it is noticed does not matter
             await asyncio.to_thread(tell, database)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.bucket import Bucket
-from tests.system import System, until
+from tests.system import PATIENCE, System, until
 
 MIB = 1024 * 1024
 LIMIT = 3 * MIB
@@ -40,7 +40,7 @@ def request(system: System, length: int, path: str = "/v1/files", kind: str = "v
 
 
 def connect(system: System) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", system.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", system.port), timeout=PATIENCE)
 
 
 @pytest.mark.row("S1-01", "S1-02")
