@@ -339,8 +339,10 @@ def test_what_a_full_queue_refuses_is_unpublished_again(settings: Settings, data
     async def run() -> None:
         async with outbox(settings, database, heard=lambda consumer, taken: heard.append((consumer, taken))) as box:
             while (Consumer.DISPATCHER, False) not in heard:
+                before = len(heard)
                 await box.submit_many([echo(), echo()])
-                await asyncio.sleep(0.01)
+                # Behind too many that a slow broker has not answered, those that follow are not even sent.
+                await reached(lambda before=before: len(heard) > before, "the broker has answered")  # type: ignore[misc]
 
     asyncio.run(run())
     refused = heard.count((Consumer.DISPATCHER, False))
