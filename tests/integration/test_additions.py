@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from infra import collections
 from infra.imports import NewItem
-from tests.integration.test_leasing import acquire, add, ask, keys, make, submit, sums
+from tests.integration.lending import acquire, add, ask, keys, make, submit, sums
 
 POOLS = text("select id, size from pools")
 POSITIONS = text("select i.position from items i order by i.position")

@@ -14,7 +14,7 @@ from infra.tables import metadata
 from tests.bucket import Bucket
 from tests.clips.factory import Clips, Recipe
 from tests.conftest import new_environment
-from tests.integration.test_leasing import make
+from tests.integration.lending import make
 from tests.journey.test_cli import reelmill
 from tests.system import System, until
 

@@ -11,7 +11,7 @@ from infra import db, fetch_tasks
 from infra.fetch_items import Overtaken
 from infra.fetch_tasks import Fill, Loss, Said, Taker
 from infra.ids import new_id
-from tests.integration.test_leasing import acquire, ask, keys, make, state_of, submit
+from tests.integration.lending import acquire, ask, keys, make, state_of, submit
 from tests.integration.test_plans import looked_at
 
 MOST_ROWS = 200

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from infra.leasing import expiry
 from infra.leasing.collection import enter
-from tests.integration.test_leasing import EXPIRE_ALL, acquire, ask, expire, keys, make, submit, sums
+from tests.integration.lending import EXPIRE_ALL, acquire, ask, expire, keys, make, submit, sums
 
 
 @pytest.fixture

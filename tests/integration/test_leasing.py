@@ -1,97 +1,17 @@
-"""Leases in the database: no item twice, nothing lost, sums that agree with the rows, however many work at once."""
+"""Leases in the database: what may follow what, with sums that agree with the rows."""
 
-import random
-import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
-from uuid import uuid4
 
-import orjson
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from infra import collections, db, imports
-from infra.imports import NewItem
-from infra.leasing import desk, expiry, pushing, taking
+from infra.leasing import pushing
 from infra.leasing.cases import PUSHED
-from infra.leasing.collection import enter
-from schemas.collections import CollectionRequest
 from schemas.items import ItemState
-from schemas.leases import ORDER, Order
-from tests.integration.test_plans import looked_at
-
-EXPIRE_ALL = text("update leases set expires_at = now() - interval '1 second' where ended_at is null")
-
-
-def make(database: Engine, name: str, items: Sequence[NewItem | str], **terms: Any) -> None:
-    with database.begin() as connection:
-        collections.put(connection, name, CollectionRequest(**terms), "test")
-        add(connection, name, items)
-
-
-def add(connection: Connection, name: str, items: Sequence[NewItem | str]) -> imports.Merged:
-    collection = enter(connection, [name])[name]
-    put = [item if isinstance(item, NewItem) else NewItem(item, "", "{}") for item in items]
-    return imports.merge(connection, collection, imports.put(connection, put))
-
-
-def ask(database: Engine, *orders: dict[str, Any]) -> list[Any]:
-    """The answers, each with its status."""
-    with database.begin() as connection:
-        cases = desk.answer(connection, [order(**given) for given in orders])
-    told = []
-    for case in cases:
-        assert case.answer is not None
-        told.append(orjson.loads(case.answer.body) | {"status": case.answer.status})
-    return told
-
-
-def order(**given: Any) -> Order:
-    return ORDER.validate_python({"collection": "c", "owner": "me"} | given)
-
-
-def acquire(database: Engine, count: int, **terms: Any) -> dict[str, Any]:
-    [told] = ask(database, {"op": "acquire", "count": count} | terms)
-    return dict(told)
-
-
-def keys(lease: dict[str, Any]) -> list[str]:
-    return [item["key"] for item in lease["items"]]
-
-
-def submit(database: Engine, lease: dict[str, Any], state: str, *names: str, **terms: Any) -> dict[str, Any]:
-    results = [{"key": key, "state": state} for key in names or keys(lease)]
-    [told] = ask(database, {"op": "submit", "lease": lease["lease"], "results": results} | terms)
-    return dict(told)
-
-
-def expire(database: Engine) -> None:
-    with database.begin() as connection:
-        connection.execute(EXPIRE_ALL)
-    with database.begin() as connection:
-        assert expiry.sweep(connection) > 0
-
-
-def state_of(database: Engine, key: str) -> str:
-    with database.begin() as connection:
-        found = collections.item(connection, "c", key)
-        assert found is not None
-        return str(found["state"])
-
-
-def sums(database: Engine) -> dict[str, int]:
-    with database.begin() as connection:
-        return {state: n for state, n in collections.counts(connection, "c").by_state.items() if n}
-
-
-def truth(database: Engine) -> dict[str, int]:
-    """The same, counted item by item."""
-    with database.begin() as connection:
-        rows = collections.page(connection, "c", None, (0, -1), 1_000_000)
-    return dict(Counter(row["state"] for row in rows))
+from tests.integration.lending import acquire, ask, expire, keys, make, state_of, submit, sums, truth
 
 
 @pytest.fixture(params=[imports.LARGE, 100], ids=["shared", "alone"])
@@ -101,89 +21,6 @@ def hundred(database: Engine, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     make(database, "c", [f"k{n:03d}" for n in range(100)], max_attempts=2, retry_seconds=0)
     yield database
     assert sums(database) == truth(database)
-
-
-class Crowd:
-    """Workers of every kind at once, over several dispatchers: they finish, fail, give back, are late and die."""
-
-    def __init__(self, database: Engine, items: int) -> None:
-        self.database = database
-        self.items = items
-        self.done: list[str] = []
-        self.errors: list[BaseException] = []
-
-    def work(self, number: int) -> None:
-        dice = random.Random(number)
-        try:
-            while self.turn(dice, f"w{number}"):
-                pass
-        except BaseException as error:
-            self.errors.append(error)
-
-    def turn(self, dice: random.Random, worker: str) -> bool:
-        orders = [
-            {"op": "acquire", "count": dice.choice([1, 3, 40]), "worker": worker}
-            | ({"partition": "p1"} if dice.random() < 0.2 else {})
-            for _ in range(dice.choice([1, 1, 5]))
-        ]
-        if dice.random() < 0.1:
-            with self.database.connect() as connection:
-                desk.answer(connection, [order(**given) for given in orders])
-                connection.rollback()  # a dispatcher dies before its commit
-            return True
-        leases = [lease for lease in ask(self.database, *orders) if lease["items"]]
-        for lease in leases:
-            dice.choices(
-                [self.give_back, self.fail, self.oversleep, self.submit, self.submit_all], [15, 15, 5, 35, 30]
-            )[0](lease)
-        if not leases:
-            with self.database.begin() as connection:
-                expiry.sweep(connection)  # one that somebody else was in the way of
-        return bool(leases) or sums(self.database) != {"completed": self.items}
-
-    def give_back(self, lease: dict[str, Any]) -> None:
-        ask(self.database, {"op": "release", "lease": lease["lease"]})
-
-    def fail(self, lease: dict[str, Any]) -> None:
-        submit(self.database, lease, "failed")
-
-    def oversleep(self, _: dict[str, Any]) -> None:
-        with self.database.begin() as connection:
-            enter(connection, ["c"])  # a statement about all leases, in whatever order, waits for its turn
-            connection.execute(EXPIRE_ALL)  # for everybody
-        with self.database.begin() as connection:
-            expiry.sweep(connection)
-
-    def submit(self, lease: dict[str, Any]) -> None:
-        told = submit(self.database, lease, "completed")
-        self.done += [each["key"] for each in told["results"] if each["outcome"] == "done"]
-
-    def submit_all(self, lease: dict[str, Any]) -> None:
-        [told] = ask(self.database, {"op": "submit", "lease": lease["lease"], "completed": "all"})
-        if told["status"] == 200:
-            # After the lease ran out, what nobody has taken since is named.
-            done = [each["key"] for each in told["results"] if each["outcome"] == "done"] or keys(lease)
-            assert told["done"] == len(done)
-            self.done += done
-
-
-@pytest.mark.row("S0-08")
-def test_many_at_once_never_get_the_same_item(database: Engine) -> None:
-    items = [NewItem(f"k{n}", f"p{n % 3}", "{}") for n in range(2000)]
-    make(database, "c", items, max_attempts=1000, retry_seconds=0)
-    crowd = Crowd(database, len(items))
-    threads = [threading.Thread(target=crowd.work, args=(n,)) for n in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert crowd.errors == []
-    assert Counter(crowd.done) == {item.key: 1 for item in items}
-    assert truth(database) == {"completed": len(items)}
-    with database.begin() as connection:
-        assert collections.overlaps(connection, "c") == []
-        expiry.fold(connection)
-    assert sums(database) == {"completed": len(items)}
 
 
 @pytest.mark.row("S0-13", "S0-14")
@@ -398,67 +235,6 @@ def test_lists_say_of_an_item_what_it_says_itself(hundred: Engine) -> None:
             assert (row["state"], row["attempt"]) == (item["state"], item["attempt"])
 
 
-def test_a_worker_has_no_more_than_its_share(database: Engine) -> None:
-    make(database, "c", [f"k{n}" for n in range(30)], per_worker=5)
-    first, second, other = ask(
-        database,
-        {"op": "acquire", "count": 3, "worker": "a"},
-        {"op": "acquire", "count": 9, "worker": "a"},
-        {"op": "acquire", "count": 9, "worker": "b"},
-    )
-    assert [len(each["items"]) for each in (first, second, other)] == [3, 2, 5]
-    submit(database, first, "completed")
-    assert len(acquire(database, 9, worker="a")["items"]) == 3
-
-
-def test_the_order_of_arrival(database: Engine) -> None:
-    make(database, "c", ["a", "b", "c", "d"], ordering="arrival", retry_seconds=0)
-    first = acquire(database, 3)
-    assert keys(first) == ["a", "b", "c"]
-    submit(database, first, "nacked", "b")
-    submit(database, first, "nacked", "a")
-    expire(database)  # c
-    with database.begin() as connection:
-        add(connection, "c", ["e", "a"])
-    assert [keys(acquire(database, 1))[0] for _ in range(5)] == ["d", "e", "c", "b", "a"]
-
-
-def test_an_import_keeps_progress_and_passes_over_what_is_done(database: Engine) -> None:
-    make(database, "c", [NewItem(f"k{n}", "", f'{{"n":{n}}}') for n in range(500)])
-    done = [{"key": f"k{n}", "state": "completed"} for n in range(490)]
-    ask(database, {"op": "move", "moves": done})
-    with database.begin() as connection:
-        again: list[NewItem | str] = [
-            NewItem("k1", "", '{"n":1}'),
-            NewItem("k2", "", '{"n":"new"}'),
-            NewItem("x", "", "{}"),
-            "x",
-        ]
-        merged = add(connection, "c", again)
-    assert (merged.inserted, merged.updated, merged.unchanged, merged.duplicate) == (1, 1, 1, 1)
-    assert list(merged.repeated) == [(3, "x")]
-    assert len(acquire(database, 100)["items"]) == 11
-    assert acquire(database, 100)["items"] == []
-    assert sums(database) == truth(database) == {"completed": 490, "leased": 11}
-
-
-@pytest.mark.parametrize("limit", ["MANY", "LARGE"])
-def test_after_an_import_the_planner_knows_the_items(
-    limit: str, database: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of the table that has them, and of all together, which joins go by."""
-    with database.begin() as connection:  # the server would come to know the few by itself
-        connection.execute(text("alter table items_shared set (autovacuum_enabled = false)"))
-    known = text("select count(*) from pg_stats where tablename ^@ 'items' and attname = 'key'")
-    make(database, "few", [f"k{n}" for n in range(99)])
-    with database.begin() as connection:
-        assert connection.execute(known).scalar_one() == 0
-    monkeypatch.setattr(imports, limit, 100)
-    make(database, "c", [f"k{n}" for n in range(100)])
-    with database.begin() as connection:
-        assert connection.execute(known).scalar_one() == 2
-
-
 def test_the_database_refuses_a_move_from_another_state(hundred: Engine) -> None:
     lease = acquire(hundred, 1)
     submit(hundred, lease, "completed")
@@ -473,59 +249,3 @@ def test_the_database_refuses_a_move_from_another_state(hundred: Engine) -> None
         connection.execute(text("insert into grants select pool_id, lo, hi, taken, lease_id from grants"))
     with hundred.begin() as connection:
         assert db.rows(connection, "items.collections", after="", limit=5)[0]["name"] == "c"
-
-
-@pytest.mark.row("S2-04")
-@pytest.mark.parametrize("many", [1, 1000], ids=["many", "few"])
-def test_what_was_given_back_comes_in_turn(database: Engine, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
-    monkeypatch.setattr(taking, "MANY", many)
-    make(database, "c", [NewItem(f"k{n}", f"p{n % 2}", "{}") for n in range(12)], retry_seconds=0)
-    leases = [acquire(database, 4) for _ in range(3)]
-    submit(database, leases[0], "nacked", *keys(leases[0])[:2])
-    for lease in (leases[2], leases[0], leases[1]):
-        ask(database, {"op": "release", "lease": lease["lease"]})
-    again = [set(keys(acquire(database, count))) for count in (2, 4, 4, 2)]
-    nacked, others = set(keys(leases[0])[:2]), set(keys(leases[0])[2:])
-    assert again == [others, set(keys(leases[1])), set(keys(leases[2])), nacked]
-
-
-@pytest.mark.parametrize("query", ["taking.offered", "taking.returned", "taking.due"])
-def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: str) -> None:
-    make(database, "c", [f"k{n}" for n in range(8000)], retry_seconds=3600)
-    for _ in range(8):
-        submit(database, acquire(database, 1000), "failed")
-    ask(database, {"op": "move", "moves": [{"key": "k7", "state": "available"}]})
-    terms: dict[str, Any] = {
-        "collection": 1,
-        "partition": None,
-        "many": 1000,
-        "few": True,
-        "need": 100,
-        "partitions": [""],
-        "starts": "{1}",
-    }
-    terms |= {"leases": f"{{{uuid4()}}}", "workers": ["w"]}
-    explained = text(f"explain (analyze, format json) {db.sql(query).text}")
-    with database.connect() as connection:
-        enter(connection, ["c"])
-        [plan] = connection.execute(explained, {name: terms[name] for name in explained.compile().params}).scalar_one()
-        assert looked_at(plan["Plan"]) < 100
-        connection.rollback()
-    [lease] = ask(database, {"op": "acquire", "count": 100})
-    assert keys(lease) == ["k7"]
-
-
-@pytest.mark.parametrize("query", ["moves.complete", "moves.return", "leases.contents", "moves.keys_of"])
-def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engine, query: str) -> None:
-    make(database, "c", [f"k{n}" for n in range(8000)])
-    asked = {"op": "acquire", "count": 20}
-    leases = [lease for _ in range(4) for lease in ask(database, *[asked] * 50)]
-    own = leases[0]["lease"]
-    terms: dict[str, Any] = {"ids": [own], "collection": 1, "charged": False, "mover": None}
-    terms |= {"keys": keys(leases[0]), "leases": [own] * 20, "code": None, "message": None}
-    explained = text(f"explain (analyze, format json) {db.sql(query).text}")
-    with database.connect() as connection:
-        enter(connection, ["c"])
-        [plan] = connection.execute(explained, {name: terms[name] for name in explained.compile().params}).scalar_one()
-        assert looked_at(plan["Plan"]) < 2000
-        connection.rollback()

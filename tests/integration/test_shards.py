@@ -14,7 +14,7 @@ from infra.imports import NewItem
 from infra.leasing import desk
 from schemas.collections import CollectionRequest
 from schemas.items import ItemState
-from tests.integration.test_leasing import acquire, add, keys, make, order
+from tests.integration.lending import acquire, add, keys, make, order
 
 KEYS = [f"k{n:03d}" for n in range(100)]
 WANTED = text(
