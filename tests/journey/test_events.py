@@ -100,14 +100,18 @@ def listening(
 
 
 def messages(answer: httpx.Response) -> Iterator[Message]:
-    """Messages as a browser would hand them out, and the first block, which only says where the stream begins."""
+    """Messages as a browser would hand them out, and the first block, which only says where the stream begins.
+
+    Without those that only say that somebody is still there: they come whenever nothing has come for a while.
+    """
     block: Message = {}
     for line in answer.iter_lines():
         if line:
             name, _, value = line.partition(": ")
             block[name] = value
         elif block:
-            yield block
+            if "" not in block:  # a comment
+                yield block
             block = {}
 
 
