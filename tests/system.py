@@ -66,6 +66,16 @@ def until(condition: Callable[[], T | None], what: str, patience: float = PATIEN
         time.sleep(0.05)
 
 
+def served(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer, asked for again while it is that somebody else is at the same thing: nobody waits long for that."""
+
+    def answer() -> httpx.Response | None:
+        found = ask()
+        return None if found.status_code == 503 and found.json().get("code") == "busy" else found
+
+    return until(answer, "it is not busy any more")
+
+
 def _is_worker(process: psutil.Process) -> bool:
     try:
         return "spawn_main" in " ".join(process.cmdline())

@@ -13,7 +13,7 @@ from infra.cli.exits import Exit
 from infra.tokens import Role
 from tests.bucket import Bucket
 from tests.journey.test_cli import reelmill
-from tests.system import System, local_client, until
+from tests.system import System, local_client, served, until
 
 HOUR = 3600
 OLDER = (
@@ -61,7 +61,7 @@ def test_clean_up_takes_what_is_old_and_leaves_what_is_in_use(empty: System, row
     young = system.upload(b"young")
 
     def clean_up(**terms: Any) -> dict[str, Any]:
-        answer = system.http.post("/v1/clean-up", json=terms)
+        answer = served(lambda: system.http.post("/v1/clean-up", json=terms))
         assert answer.is_success, answer.text
         return dict(answer.json())
 
@@ -116,7 +116,7 @@ def test_nobody_keeps_more_than_he_may(system: System, rows: Engine) -> None:
     with local_client(system.url, secret) as small:
 
         def put(content: bytes) -> httpx.Response:
-            return small.post("/v1/files", content=content)
+            return served(lambda: small.post("/v1/files", content=content))
 
         first = put(b"a" * 60)
         assert (first.status_code, put(b"a" * 60).status_code) == (201, 200), "the same bytes are kept once"

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from infra import db, tokens
 from infra.tokens import Role
 from tests.gallery import HEIGHT, WIDTH, Studio, squares
 from tests.labelled import client
-from tests.system import System, local_client, until
+from tests.system import System, local_client, served, until
 
 LABELS = [
     {"label": "car"},
@@ -299,14 +300,19 @@ def test_a_version_is_split_anew_sampled_and_read(studio: Studio, tasks: list[st
 @pytest.mark.row("S3-22", "S3-33", "S3-34", "S3-45")
 def test_versions_are_numbered_built_once_and_deleted_one_by_one(studio: Studio, tasks: list[str]) -> None:
     body = {"tasks": tasks[:1], "labels": [{"label": "car"}], "build": False, "formats": ["yolo"]}
+
+    def made_anew(_: int) -> httpx.Response:
+        return served(lambda: studio.http.post("/v1/datasets/many/versions", json=body))
+
+    def build(version: str) -> httpx.Response:
+        return served(lambda: studio.http.post("/api/createDataSet", data={"data_version_id": version}))
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: studio.http.post("/v1/datasets/many/versions", json=body), range(15)))
+        answers = list(pool.map(made_anew, range(15)))
         made = sorted(answer.json()["version"] for answer in answers)
         assert made == ["1.0.0", *(f"1.0.{n}" for n in range(1, 10)), *(f"1.1.{n}" for n in range(5))]
         first, second = (next(a.json()["id"] for a in answers if a.json()["version"] == v) for v in ("1.0.0", "1.0.1"))
-        builds = list(
-            pool.map(lambda _: studio.http.post("/api/createDataSet", data={"data_version_id": first}), range(20))
-        )
+        builds = list(pool.map(build, [first] * 20))
     assert {answer.status_code for answer in builds} == {202}
     [page] = [studio.get("/v1/jobs", kind="dataset.task", limit=1000)["jobs"]]
     mine = [job["id"] for job in page if studio.system.job(job["id"])["params"]["version"] == first]
@@ -368,10 +374,14 @@ def test_a_request_that_comes_again_makes_nothing_new_and_a_full_token_makes_not
         ("/v1/datasets/again/versions", {"tasks": tasks[:1], "build": False}),
         (f"/v1/projects/{project}/uploads", {}),
     )
+
+    def again(path: str, body: dict[str, Any], headers: dict[str, str], _: int) -> httpx.Response:
+        return served(lambda: studio.http.post(path, json=body, headers=headers))
+
     for path, body in repeated:
         headers = {"Idempotency-Key": f"once {path}"}
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda _: studio.http.post(path, json=body, headers=headers), range(4)))  # noqa: B023
+            answers = list(pool.map(partial(again, path, body, headers), range(4)))
         assert {answer.status_code for answer in answers} <= {201, 202}
         assert len({answer.json()["id"] for answer in answers}) == 1
         other = studio.http.post(path, json=body | {"seed": 99}, headers=headers)

@@ -21,7 +21,7 @@ from infra.cli.exits import Exit
 from infra.tokens import Role
 from tests.journey.test_cli import reelmill
 from tests.labelled import WORDS, Annotations, Archive, client
-from tests.system import System
+from tests.system import System, served
 
 Callers = Callable[[str], httpx.Client]
 
@@ -226,7 +226,7 @@ def test_everybody_has_one_vote(system: System) -> None:
 
     def vote(n: int) -> int:
         body = {"datapoint": text, "label": "a" if n % 3 else "b", "annotator": f"person {n % 12}"}
-        return system.http.post("/v1/labelling-projects/votes/votes", json=body).status_code
+        return served(lambda: system.http.post("/v1/labelling-projects/votes/votes", json=body)).status_code
 
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(vote, range(24)))
