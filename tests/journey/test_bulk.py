@@ -72,7 +72,7 @@ def test_many_jobs_are_counted_cancelled_and_retried_by_a_job(system: System, fi
 
 
 def test_a_bulk_job_is_cancelled_like_any_other(system: System, file: str) -> None:
-    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2)
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=2, idle_seconds=3600)
     [held] = many(system, file, 1, **LATER, key="held")
     with engine.begin() as connection:
         # Somebody holds the row of a job, so that the keeper cannot get past it.

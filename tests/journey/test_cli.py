@@ -11,7 +11,7 @@ import pytest
 from infra.cli.demo import sample
 from infra.cli.exits import Exit
 from tests import forks
-from tests.system import System
+from tests.system import PATIENCE, System
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_project_is_made_filled_and_listed_by_number(system: System) -> None:
 def test_a_bad_setting_stops_the_start_with_its_name(system: System, module: tuple[str, ...]) -> None:
     environment = os.environ | system.environment | {"REELMILL_LEASE_SECONDS": "soon"}
     done = subprocess.run(
-        [sys.executable, "-m", *module], env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", *module], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 2
     assert "REELMILL_LEASE_SECONDS" in done.stderr

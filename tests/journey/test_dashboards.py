@@ -16,7 +16,7 @@ import yaml
 from schemas.registry import Consumer
 from tests.furniture import handing_out
 from tests.receiver import receiving
-from tests.system import System, free_port, until
+from tests.system import PATIENCE, System, free_port, until
 
 DEPLOY = Path(__file__).parents[2] / "infra" / "deploy"
 RULES = DEPLOY / "rules.yaml"
@@ -55,11 +55,11 @@ def prometheus(folder: Path, targets: list[str]) -> Iterator[httpx.Client]:
             stderr=log,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             yield client
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 def data(client: httpx.Client, query: str) -> list[Any]:
