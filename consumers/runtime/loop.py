@@ -55,6 +55,7 @@ class Runtime:
         self._next_beat = 0.0
         self._turned = time.monotonic()
         self._deadline: float | None = None
+        self._silent_after: float | None = None
         self._leaving = False
 
     @property
@@ -100,6 +101,8 @@ class Runtime:
         if self._deadline is not None and self._turned >= self._deadline:
             for slot in self.slots:
                 slot.stop(HandedBack())
+            # Counted from here: whoever was not let run past his deadline has not said anything yet.
+            self._silent_after = self._silent_after or time.monotonic() + LAST_WORDS_SECONDS
         for slot in self.slots:
             self._settle(slot)
         if self._deadline is None:
@@ -111,7 +114,8 @@ class Runtime:
     def _finished(self) -> bool:
         if self._deadline is None:
             return False
-        return all(slot.idle for slot in self.slots) or time.monotonic() > self._deadline + LAST_WORDS_SECONDS
+        late = self._silent_after is not None and time.monotonic() > self._silent_after
+        return late or all(slot.idle for slot in self.slots)
 
     def _fill(self) -> None:
         """Ask for work while there is room, and begin it."""
