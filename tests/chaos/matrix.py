@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, text
 
-from infra.broker import declare
 from infra.cli.local import COMMANDS
+from tests.broker import declare
 from tests.bucket import Bucket
 from tests.chaos import invariants
 from tests.chaos.play import settings_of
@@ -102,13 +102,13 @@ class Matrix:
 
     def run(self, steps: Sequence[Step] = STEPS) -> dict[Step, Broken]:
         """Every step; afterwards the store is reconciled, and what no row names is counted."""
-        declare(self._system.environment["REELMILL_AMQP_URL"])
+        settings = settings_of(self._system)
+        declare(settings)
         self._system.start(*NAMES)
         clip = Clips(self._folder / "clips").make(Recipe(frames=90))
         self._clip = self._system.upload(clip.read_bytes(), "clip.mp4")
         found = {step: self._strike(step) for step in steps}
         self._system.stop()
-        settings = settings_of(self._system)
         reconcile(settings, self._database)
         kept, named = set(Bucket(self._system.environment).keys()), named_objects(self._database)
         self.orphans = len(kept ^ named)

@@ -14,10 +14,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from infra.broker import declare
 from infra.settings import Settings
 from infra.topology import DEAD, EVENTS, QUEUES, UNROUTABLE
-from tests.broker import Broker
+from tests.broker import Broker, declare
 from tests.bucket import Bucket
 from tests.chaos import invariants
 from tests.chaos.blows import Arsenal, Chaos
@@ -71,7 +70,7 @@ class Play:
 
     def run(self) -> Report:
         """Ask, strike, wait, look."""
-        declare(self._amqp_url)
+        declare(self._settings)
         with Broker(self._settings) as broker:
             broker.queue(SUBSCRIBER, EVENTS)
         self._cast.start()

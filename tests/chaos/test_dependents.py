@@ -34,7 +34,7 @@ def engine(system: System) -> Iterator[Engine]:
 def test_fan_out_and_fan_in_survive_the_death_of_relays_and_consumers(system: System, engine: Engine) -> None:
     system.start("gateway", "relay", "relay.2", "dispatcher")
     file = system.upload(b"hello")
-    root = system.submit("analyze.sleep", {"file": file, "time": 600})  # until its consumer is killed, however late
+    root = system.submit("analyze.sleep", {"file": file, "time": 600})
     spread = [
         system.submit("analyze.sleep", {"file": file, "time": 0}, after=[root])
         if n % 2
@@ -47,7 +47,7 @@ def test_fan_out_and_fan_in_survive_the_death_of_relays_and_consumers(system: Sy
     system.until_state(root, "running")
     system.kill("analyzer")
     system.kill("analyzer.2")
-    with engine.begin() as connection:
+    with engine.begin() as connection:  # it has been struck in the middle; the next time it may end
         connection.execute(text("update jobs set params = params || '{\"time\": 0}' where id = :id"), {"id": root})
     system.lapse()
     system.start("analyzer", "analyzer.2")

@@ -6,18 +6,20 @@ import pickle
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pika
+import psutil
 import pytest
 from sqlalchemy import Engine, text
 
 from infra import db
-from infra.broker import declare
 from infra.stack import Stack
 from infra.topology import OLD_EXPORTS
-from tests.broker import publishing
+from tests.broker import declare, publishing
+from tests.chaos.play import settings_of
 from tests.labelled import Annotations
 from tests.outage import hang_up
 from tests.system import System, until
@@ -32,7 +34,7 @@ MODEL = {"classes": ["a", "b"], "coefficients": [[1.0] * 20], "intercepts": [0.0
 
 @pytest.fixture(scope="module", name="system")
 def running(shared: System) -> System:
-    declare(shared.environment["REELMILL_AMQP_URL"])
+    declare(settings_of(shared))
     shared.start("gateway", "relay", "exporter", **SETTINGS)
     return shared
 
@@ -142,7 +144,8 @@ def _strike(system: System, pair: list[dict[str, Any]], dice: random.Random) -> 
     hit = [system.job(view["export_id"])["state"] for view in pair].count("running")
     if dice.random() < 0.8:
         for child in system.children("exporter"):
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # one that has grown fat is replaced
+                child.kill()
     else:
         system.kill("exporter")
         system.lapse()
@@ -160,16 +163,18 @@ def _beyond(system: System, job_id: str, progress: float) -> dict[str, Any] | No
 def test_a_label_that_arrives_meanwhile_is_in_one_file(system: System, large: Annotations, engine: Engine) -> None:
     number = large.classifier(MODEL)
     stop = threading.Event()
+    said: list[int] = []
 
     def label() -> None:
         while not stop.is_set():
             with engine.begin() as connection:
-                connection.execute(
+                told = connection.execute(
                     text(
                         "update datapoints set label = 'b', votes = 1 where id in (select id from datapoints"
                         " where project = 'large' and label is null order by random() limit 50)"
                     )
                 )
+            said.append(told.rowcount)
 
     writer = threading.Thread(target=label)
     writer.start()
@@ -181,6 +186,8 @@ def test_a_label_that_arrives_meanwhile_is_in_one_file(system: System, large: An
             human = archive.table("human_labeled_data.json")["text_id"]
             assert len(machine) + len(human) == len(set(machine) | set(human)) == ROWS
             counts.append(len(human))
+            before = len(said)
+            until(lambda: len(said) > before, "another label has arrived")  # noqa: B023 - it is asked at once
     finally:
         stop.set()
         writer.join()

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Engine, text
 
 from consumers.runtime.fast import loop
 from infra import db, submission
-from infra.broker import Intake, declare
+from infra.broker import Intake
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.topology import DEAD
 from schemas.wire import Message, PackedJob, job_message, packed_messages
-from tests.broker import Broker
+from tests.broker import Broker, declare
 from tests.chaos.conftest import connections
 from tests.lane import QUEUE, Lane, echo
 from tests.outage import cut_off
@@ -127,7 +127,7 @@ def test_a_message_that_cannot_be_parked_is_kept_and_holds_up_nobody(lane: Lane,
         ask(lane, 20)
         lane.turn_until(lambda: done_once(lane, 40), "the others are done")
         assert lane.answered == lane.sent - 1
-        declare(settings.amqp_url.get_secret_value())
+        declare(settings)
         lane.finish()
     assert {each.body for each in lane.desk.parked()} == {b"garbage"}
 

@@ -154,11 +154,12 @@ def look(system: System) -> None:
     with engine.connect() as connection:
         assert list(collections.overlaps(connection, "albums")) == []
         assert list(fetch_tasks.overlaps(connection)) == []
-        tasks = connection.execute(text("select id, host, external_id, attempt from fetch_tasks")).all()
+        tasks = connection.execute(text("select id, host, external_id, attempt, state from fetch_tasks")).all()
         assert len(tasks) == len({(task.host, task.external_id) for task in tasks})
         assert max(task.attempt for task in tasks) > 1, "some were taken again"
         _, filled, counted = progress(system)
-        assert (filled, counted) == (len(tasks), len(tasks))
+        # Whoever was late with an album that another had found may still have named a torrent that nobody fetched.
+        assert (filled, counted) == (sum(task.state == "filled" for task in tasks), len(tasks))
         for _ in range(2):
             connection.execute(STEAL, {"id": tasks[0].id})
         assert {row["task_id"] for row in fetch_tasks.overlaps(connection)} == {tasks[0].id}
