@@ -273,6 +273,7 @@ def lines_of(early: bytes, listener: socket.socket) -> Iterator[bytes]:
 
 def test_the_gateway_stops_in_order_although_somebody_listens(system: System, engine: Engine, file: str) -> None:
     start = now(system, engine)
+    until(lambda: "event_listeners 0.0" in system.http.get("/metrics").text, "who listened before is gone")
     with ThreadPoolExecutor() as pool, listening(system) as heard:
         next(heard)
         waiting = pool.submit(changes, system, since=start, wait=60)
