@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from infra import db, telemetry, tokens
@@ -91,8 +92,14 @@ def database_url(stack: Stack, admin: Engine) -> str:
 def database(database_url: str) -> Iterator[Engine]:
     """An engine on a fresh, migrated database."""
     engine = db.connect(database_url)
+    event.listen(engine, "do_connect", _patiently)
     yield engine
     engine.dispose()
+
+
+def _patiently(_dialect: Any, _record: Any, _given: Any, options: dict[str, Any]) -> None:
+    """A test waits for a busy server. What the product itself does gives it five seconds, and comes again."""
+    options["connect_timeout"] = round(PATIENCE)
 
 
 @pytest.fixture
