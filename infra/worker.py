@@ -100,8 +100,9 @@ class Worker:
             self._lease = None
 
     def _give_back(self) -> None:
-        if self._asked is not None:
-            self._lease = self._unheard(self._asked)
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._lease = self._unheard(asked)
         lease, self._lease = self._lease, None
         if lease is not None:
             self._send(f"/{lease}/release", {})
@@ -111,10 +112,10 @@ class Worker:
         self._give_back()
         self._asked = str(uuid4())
         answer = self._send("", self._terms, self._asked)
-        self._asked = None
         answer.raise_for_status()
         told = answer.json()
         self._lease, self._left = told["lease"], list(told["items"])
+        self._asked = None
         if self._lease is None:
             return min(float(told["retry_seconds"]), WAIT_SECONDS)
         if self._keeper is None:
