@@ -2,9 +2,10 @@
 
 Decision. In the leased lane messages are fungible: whoever has a free slot and gets any wake-up claims the first
 eligible row of its consumer, by priority, then by the time it was queued. So priorities are exact on every broker
-version, and FIFO holds within one. The price: the row that a message names may have to wait for another message, so
-what counts is how many there are. What keeps it right, and what every change here has to keep: **there are at least as
-many messages as queued rows that count as published.**
+version, and FIFO holds within one; a row that is held for a moment, as by whoever notes that its message was sent, goes
+at the next turn instead. The price: the row that a message names may have to wait for another message, so what counts
+is how many there are. What keeps it right, and what every change here has to keep: **there are at least as many
+messages as queued rows that count as published.**
 
 - A claim spends one message and takes one row out of the count. When that row did not count, another one gives up its
   mark instead (`owe`), and the relay publishes that one again. When none can, because whoever sent its message has not
