@@ -205,8 +205,10 @@ def _judged_fill(fact: db.Row | None, wanted: Fill, said: Said) -> FetchVerdict:
     if fact is not None and fact["state"] == FetchState.FILLED:
         if fact["location"] == wanted.location:
             return FetchVerdict(task=wanted.task_id, outcome="unchanged", state=FetchState.FILLED)
-        # Files move: whoever has put them there, and whoever may do anything, says where they are now.
-        if fact["updated_by"] != said.owner and not said.override:
+        # Files move: whoever has put them there, and whoever may do anything, says where they are now. Under
+        # a lease that ran out before, nobody has put them there.
+        put = fact["updated_by"] == said.owner and said.lease_id in {None, fact["lease_id"]}
+        if not put and not said.override:
             return FetchVerdict(task=wanted.task_id, outcome="refused", state=FetchState.FILLED, code="finished")
     return _judged(fact, wanted.task_id, FetchState.FILLED, said)
 

@@ -57,6 +57,28 @@ def test_a_report_under_a_lease_makes_tasks_only_for_what_counts(database: Engin
     assert submit(database, told["next"], "completed")["done"] == 1
 
 
+@pytest.mark.row("S2-10", "S2-24")
+def test_a_lease_that_ran_out_moves_nothing_that_was_filled_under_the_next(database: Engine) -> None:
+    make(database, "c", ["a"])
+    ask(database, {"op": "move", "moves": [{"key": "a", "state": "found", "candidates": [candidate(1)]}]})
+    first, second = new_id(), new_id()
+    with database.begin() as connection:
+        [task] = took(connection, "a.example", 1, lease=first)
+        connection.execute(text("update fetch_tasks set expires_at = now()"))
+    with database.begin() as connection:
+        assert took(connection, "a.example", 1, lease=second) == [task]
+
+        def say(location: str, lease: UUID | None) -> tuple[str, str | None]:
+            [verdict] = fetch_tasks.say(connection, Said([Fill(task, location)], [], "me", lease)).verdicts
+            return verdict.outcome, verdict.code
+
+        assert say("/old", first) == ("refused", "held_by_another")
+        assert say("/new", second) == ("done", None)
+        assert say("/old", first) == ("refused", "finished")
+        assert say("/new", first) == ("unchanged", None)
+        assert (say("/moved", second), say("/moved again", None)) == (("done", None), ("done", None))
+
+
 @pytest.mark.row("S2-16")
 def test_a_task_given_up_while_another_collection_links_it(database: Engine) -> None:
     """The link waits for the end of it, or it for the link: no item is left with nothing but what cannot be had."""
