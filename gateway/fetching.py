@@ -1,6 +1,6 @@
 """`/v1/fetch-leases` and `/v1/fetch-tasks`: what is to be fetched from hosts, taken under leases, filled, given up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,10 +12,12 @@ from starlette.responses import Response
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
 from gateway.leases import identity, optional, request_id
 from gateway.problems import Problem, unavailable
+from gateway.repeats import repeat_of
 from gateway.services import services, transact
-from infra import collections, db, fetch_stats, fetch_tasks
+from infra import collections, db, fetch_stats, fetch_tasks, repeats
 from infra.fetch_items import Overtaken
 from infra.fetch_tasks import ATTEMPTS, Fill, Loss, Outcome, Said, Taker
+from infra.repeats import Repeat
 from infra.tokens import Role
 from schemas.fetching import (
     FetchExtension,
@@ -54,16 +56,16 @@ async def acquire(request: Request) -> Response:
     The same `Idempotency-Key` again gives the same lease: what it still holds.
     """
     asked = await read(request, FetchLeaseRequest)
-    return reply(await taken(request, asked, request_id(request)))
+    return reply(await taken(request, asked))
 
 
-async def taken(request: Request, asked: FetchLeaseRequest, name: str) -> FetchLeaseView:
+async def taken(request: Request, asked: FetchLeaseRequest) -> FetchLeaseView:
     """A lease over tasks. What the caller does not live to hear of is given back."""
-    owner = identity(request).name
-    lease = uuid5(REQUESTS, f"{owner}\n{name}")
+    owner, repeat = identity(request).name, repeat_of(request, asked)
+    lease = uuid5(REQUESTS, f"{owner}\n{request_id(request)}")
     ttl = asked.ttl or services(request).settings.fetch_seconds
     taker = Taker(lease, owner, asked.worker, ttl)
-    rows = await transact(request, fetch_tasks.take, asked.host, asked.count, taker)
+    rows = await transact(request, _take, repeat, asked.host, asked.count, taker)
     if rows and await request.is_disconnected():
         await transact(request, fetch_tasks.forget, lease, owner)
     return FetchLeaseView(
@@ -73,6 +75,11 @@ async def taken(request: Request, asked: FetchLeaseRequest, name: str) -> FetchL
         expires_at=rows[0]["expires_at"] if rows else None,
         tasks=[LeasedTask.model_validate(dict(row)) for row in rows],
     )
+
+
+def _take(connection: Connection, repeat: Repeat | None, host: str, count: int, taker: Taker) -> Sequence[db.Row]:
+    repeats.once(connection, repeat, lambda: str(taker.lease_id))
+    return fetch_tasks.take(connection, host, count, taker)
 
 
 async def extend(request: Request) -> Response:

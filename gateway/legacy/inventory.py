@@ -161,7 +161,7 @@ async def torrents(request: Request) -> Response:
     if count:
         worker = str(fields.get("worker") or identity(request).name)[:200]
         asked = FetchLeaseRequest.model_validate({"host": host, "count": count, "worker": worker})
-        view = await fetching.taken(request, asked, str(new_id()))
+        view = await fetching.taken(request, asked)
         told = [{"id": task.id, "siteTorrentId": _short(task.external_id)} for task in view.tasks]
         lease = {"lease": view.lease, "expires_at": view.expires_at}
     return document({"site": host, "torrents": told, "success": True} | lease, headers=NO_STORE)

@@ -76,7 +76,7 @@ select pg_advisory_xact_lock(hashtextextended(cast(cast(:lease as uuid) as text)
 -- name: held
 -- What this very request has taken before, as far as it is still held.
 select id, host, external_id, attempt, expires_at, worker from fetch_tasks
-where lease_id = :lease and owner = :owner and state = 'leased' order by id
+where lease_id = :lease and owner = :owner and state = 'leased' and expires_at > now() order by id
 
 -- name: had
 -- Whether this very request has been served before, though it holds nothing any more. What nobody has heard of is none.

@@ -332,6 +332,9 @@ def test_fetch_tasks_are_released_extended_and_expire(running: System) -> None:
         key = {"Idempotency-Key": "once"}
         lease = ann.post("/v1/fetch-leases", json=asked, headers=key).json()
         assert ann.post("/v1/fetch-leases", json=asked, headers=key).json() == lease
+        for change in ({"host": "elsewhere.example"}, {"count": 1}, {"ttl": 60}):
+            reused = ann.post("/v1/fetch-leases", json=asked | change, headers=key)
+            assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused"), change
         other = bob.post("/v1/fetch-leases", json=asked, headers=key).json()["lease"]
         assert other != lease["lease"]
         here = f"/v1/fetch-leases/{lease['lease']}"
@@ -339,6 +342,8 @@ def test_fetch_tasks_are_released_extended_and_expire(running: System) -> None:
         held = ann.post(f"{here}/extend", json={"ttl": 3600}).json()
         assert (held["open"], held["expires_at"] > lease["expires_at"]) == (2, True)
         run_out(running, FETCHES, lease=other)
+        over = bob.post("/v1/fetch-leases", json=asked, headers=key).json()
+        assert (over["lease"], over["tasks"]) == (None, []), "it holds nothing any more"
         bobs = until(lambda: taken_tasks(bob, "r.example"), "what bob's first lease had comes back")
         assert {task["external_id"] for task in bobs["tasks"]} == {"2", "3"}, "ann's are extended"
         only = lease["tasks"][0]["id"]
