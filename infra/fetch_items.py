@@ -8,6 +8,7 @@ from infra import db
 from infra.leasing.collection import Collection, enter
 from infra.leasing.reporting import Report, report
 from infra.verdicts import Speaker
+from schemas.items import ItemState
 from schemas.leases import Result
 
 
@@ -25,7 +26,7 @@ def entered(connection: Connection, ids: Sequence[int]) -> dict[int, Collection]
 def settle(connection: Connection, inside: Mapping[int, Collection], changed: Iterable[int], by: str) -> None:
     """These tasks, locked by us, have changed: what nothing can bring any more is on offer, what something can is not.
 
-    Items that somebody holds stay with him. Raises Overtaken.
+    Items that somebody holds stay with him for as long as he looks. Raises Overtaken.
     """
     ids = list(changed)
     if not ids:
@@ -34,9 +35,15 @@ def settle(connection: Connection, inside: Mapping[int, Collection], changed: It
         raise Overtaken
     results: dict[int, list[Result]] = {}
     for row in db.rows(connection, "fetch_tasks.unsettled", ids=ids, shards=[0, *inside]):
-        results.setdefault(row["collection_id"], []).append(Result(key=row["key"], state=row["becomes"]))
+        results.setdefault(row["collection_id"], []).extend(_becomes(row["key"], ItemState(row["state"])))
     for collection_id, said in results.items():
         report(connection, inside[collection_id], [Report(Speaker(by, by, override=True), said)])
+
+
+def _becomes(key: str, before: ItemState) -> list[Result]:
+    """What is missing is set free before it is done: nobody skips that step."""
+    free, done = Result(key=key, state="available"), Result(key=key, state="completed")
+    return {ItemState.COMPLETED: [free], ItemState.MISSING: [free, done]}.get(before, [done])
 
 
 def _names(connection: Connection, ids: Sequence[int]) -> set[str]:

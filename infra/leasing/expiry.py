@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from infra import db
 from infra.collections import UnknownCollection
-from infra.leasing.cases import ended
 from infra.leasing.collection import Collection, enter, enter_if_free
+from infra.leasing.returning import give_back
 
 BATCH = 500
 # Nobody gets an item of the collection while so many are given back.
@@ -31,7 +31,7 @@ def sweep(connection: Connection) -> int:
     # Since we looked, its holder may have extended it, or another sweeper ended it.
     still = [row["id"] for row in db.rows(connection, "leases.still_expired", ids=ids, most=MOST_ITEMS)]
     if still:
-        ended(connection, "moves.return", collection, still, RAN_OUT, charged=True, mover=MOVER)
+        give_back(connection, collection, still, RAN_OUT, charged=True, mover=MOVER)
     return max(len(still), 1)
 
 
@@ -59,7 +59,7 @@ def release_older(connection: Connection, name: str, seconds: float, by: str) ->
     ids = [row["id"] for row in db.rows(connection, "watching.older", **terms)]
     if not ids:
         return 0, 0
-    back = ended(connection, "moves.return", collection, ids, charged=False, mover=by)
+    back = give_back(connection, collection, ids, charged=False, mover=by)
     return len(back), sum(back.values())
 
 

@@ -1,6 +1,7 @@
 """What was found for items: a task for each thing at a host, once for all that asked, and a link to every one."""
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -11,10 +12,30 @@ from schemas.fetching import Candidate
 from schemas.leases import Result
 
 Pair = tuple[str, str]
+BACK = frozenset({"available", "nacked", "failed", "missing"})
+"""What is said of items that are not done."""
 
 
-def judge(connection: Connection, reports: Sequence[Report]) -> None:
-    """Say of what was found whether it helps: all that cannot be had any more is as good as nothing found."""
+def judge(connection: Connection, collection: Collection, reports: Sequence[Report]) -> None:
+    """Say what follows from what was found, or not: a thing may be lost by now, or another one may have come."""
+    _judge_found(connection, reports)
+    back = {said.key for each in reports for said in each.results if said.state in BACK}
+    if not back:
+        return
+    brought = {row["key"] for row in alive(connection, collection, keys=back)}
+    for each in reports if brought else ():
+        each.results = [_done(said) if said.key in brought else said for said in each.results]
+
+
+def alive(
+    connection: Connection, collection: Collection, keys: Iterable[str] = (), leases: Iterable[UUID] = ()
+) -> Sequence[db.Row]:
+    """Of items that are held, those that a fetch task may bring all the same: nobody needs to look for them again."""
+    return db.rows(connection, "fetch_tasks.alive", collection=collection.id, keys=list(keys), leases=list(leases))
+
+
+def _judge_found(connection: Connection, reports: Sequence[Report]) -> None:
+    """All that cannot be had any more is as good as nothing found."""
     found = [said for each in reports for said in each.results if said.state == "found"]
     if not found:
         return
@@ -27,6 +48,10 @@ def judge(connection: Connection, reports: Sequence[Report]) -> None:
             if said.state == "found":
                 each.found.setdefault(said.key, []).extend(said.candidates)
         each.results = [_judged(said, lost) for said in each.results]
+
+
+def _done(said: Result) -> Result:
+    return Result(key=said.key, state="completed") if said.state in BACK else said
 
 
 def _judged(said: Result, lost: set[Pair]) -> Result:

@@ -7,7 +7,8 @@ import orjson
 from sqlalchemy import Connection
 
 from infra import db
-from infra.leasing.cases import Answer, Case, ended, known
+from infra.leasing import returning
+from infra.leasing.cases import Answer, Case, known
 from infra.leasing.collection import Collection
 from schemas.leases import Abandon, Drop, Extend, ExtensionView
 
@@ -51,7 +52,7 @@ def give_back(connection: Connection, collection: Collection, lease_ids: Sequenc
     """Return all that these leases hold, uncharged: nobody has heard of them, and whoever asks again is served."""
     if lease_ids:
         db.run(connection, "leases.forget_requests", ids=list(lease_ids))
-    return ended(connection, "moves.return", collection, lease_ids, charged=False, mover=None)
+    return returning.give_back(connection, collection, lease_ids, charged=False)
 
 
 def drop(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Drop]]) -> None:
@@ -60,6 +61,6 @@ def drop(connection: Connection, collection: Collection, cases: Sequence[tuple[C
         mine = known(connection, collection, [each for each in cases if each[1].charged is charged])
         live = [order.lease for _, order, row in mine if row["ended_at"] is None]
         why = UNACKNOWLEDGED if charged else None
-        done = ended(connection, "moves.return", collection, live, why, charged=charged, mover=None)
+        done = returning.give_back(connection, collection, live, why, charged=charged)
         for case, order, _ in mine:
             case.answer = Answer(200, orjson.dumps({"returned": done.get(order.lease, 0)}))

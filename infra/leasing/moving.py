@@ -15,7 +15,7 @@ from schemas.leases import Move, MovesView
 
 def report_all(connection: Connection, collection: Collection, reports: Sequence[Report]) -> None:
     """Reports of what was done, and of what was found where."""
-    finding.judge(connection, reports)
+    finding.judge(connection, collection, reports)
     report(connection, collection, reports)
     finding.link(connection, collection, reports)
 

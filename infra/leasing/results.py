@@ -11,8 +11,9 @@ from infra import db
 from infra.leasing.cases import Answer, Case, ended, known
 from infra.leasing.collection import Collection
 from infra.leasing.moving import report_all
-from infra.leasing.reporting import Report, report
+from infra.leasing.reporting import Report
 from infra.leasing.requests import want
+from infra.leasing.returning import give_back
 from infra.verdicts import Speaker
 from schemas.leases import Release, Result, Submit
 
@@ -80,9 +81,9 @@ def release(connection: Connection, collection: Collection, cases: Sequence[tupl
     for case, order, row in mine:
         results = [Result(key=key, state="available") for key in order.keys]
         case.report = Report(Speaker(order.owner, row["worker"], order.lease), results)
-    report(connection, collection, [case.report for case, _, _ in mine if case.report is not None])
+    report_all(connection, collection, [case.report for case, _, _ in mine if case.report is not None])
     whole = [order.lease for _, order, row in mine if not order.keys and row["ended_at"] is None]
-    done = ended(connection, "moves.return", collection, whole, charged=False, mover=None)
+    done = give_back(connection, collection, whole, charged=False)
     for case, order, row in mine:
         assert case.report is not None
         told = {

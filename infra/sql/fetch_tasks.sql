@@ -22,18 +22,39 @@ select distinct c.id, c.name from candidates l join collections c on c.id = l.co
 where l.task_id = any(cast(:ids as bigint[]))
 
 -- name: unsettled
--- Items that asked for these tasks and are not as their tasks are: done though none of them may still be filled, or on
--- offer though one of these may or has been.
-select distinct l.collection_id, i.key, case s.state when 'completed' then 'available' else 'completed' end as becomes
+-- Items that asked for these tasks and are not as their tasks are: done though none of them may still be filled, or not
+-- though one of these may or has been.
+select distinct l.collection_id, i.key, s.state
 from candidates l
 join items i on i.pool_id = l.pool_id and i.position = l.position and i.shard = any(cast(:shards as integer[]))
 join item_states s on s.pool_id = l.pool_id and s.position = l.position
-where l.task_id = any(cast(:ids as bigint[])) and s.state in ('completed', 'available', 'failed')
+where l.task_id = any(cast(:ids as bigint[])) and s.state in ('completed', 'available', 'failed', 'missing')
     and (s.state = 'completed') <> exists (
         select from candidates o join fetch_tasks t on t.id = o.task_id
         where o.pool_id = l.pool_id and o.position = l.position and t.state <> 'unavailable'
             and (s.state = 'completed' or t.id = any(cast(:ids as bigint[])))
     )
+
+-- name: alive
+-- Items that somebody holds, by their keys or by his lease, though one of their tasks may still be filled or has been.
+with held as (
+    select pool_id, position, lease_id from item_states
+    where lease_id = any(cast(:leases as uuid[])) and state in ('leased', 'running')
+    union
+    select s.pool_id, s.position, s.lease_id from unnest(cast(:keys as text[])) as g (key)
+    cross join lateral (
+        select pool_id, position from items
+        where shard in (0, :collection) and collection_id = :collection and shuffle = hashtextextended(g.key, 0)
+            and items.key = g.key limit 1
+    ) as i
+    join item_states s on s.pool_id = i.pool_id and s.position = i.position and s.state in ('leased', 'running')
+)
+select h.lease_id, i.key from held h
+join items i on i.pool_id = h.pool_id and i.position = h.position and i.shard in (0, :collection)
+where exists (
+    select from candidates l join fetch_tasks t on t.id = l.task_id
+    where l.pool_id = h.pool_id and l.position = h.position and t.state <> 'unavailable'
+)
 
 -- name: known
 -- Held until the end of the transaction: nobody gives up what is being linked.

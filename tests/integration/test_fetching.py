@@ -11,7 +11,7 @@ from infra import db, fetch_tasks
 from infra.fetch_items import Overtaken
 from infra.fetch_tasks import Fill, Loss, Said, Taker
 from infra.ids import new_id
-from tests.integration.lending import acquire, ask, keys, make, state_of, submit
+from tests.integration.lending import acquire, ask, expire, keys, make, state_of, submit, sums, truth
 from tests.integration.test_plans import looked_at
 
 MOST_ROWS = 200
@@ -132,6 +132,52 @@ def test_an_item_is_off_offer_as_soon_as_its_task_lives_again(database: Engine, 
                 fetch_tasks.taken_over(connection, [("a.example", "1")], "peer")
     assert (state_of(database, "a"), state_of(database, "b")) == ("leased", "completed")
     assert keys(acquire(database, 1)) == [], "what is being looked for stays with whoever looks for it"
+
+
+@pytest.mark.row("S2-05", "S2-16")
+@pytest.mark.parametrize("end", ["nacked", "released", "one released", "expired", "for the last time"])
+def test_what_was_looked_for_while_its_task_came_to_life_is_not_offered_again(database: Engine, end: str) -> None:
+    rules = {"ordering": "arrival", "retry_seconds": 0, "max_attempts": 1 if end == "for the last time" else 5}
+    make(database, "c", ["a", "b"], **rules)
+    found = {"state": "found", "candidates": [candidate(1)]}
+    ask(database, {"op": "move", "moves": [{"key": "a"} | found]})
+    with database.begin() as connection:
+        fetch_tasks.lose(connection, [Loss(1, "gone")], "me")
+    lease = acquire(database, 2)
+    assert keys(lease) == ["b", "a"]
+    with database.begin() as connection:
+        fetch_tasks.fill(connection, [Fill(1, "/there")], "keeper")
+    name = {"lease": lease["lease"]}
+    match end:
+        case "nacked":
+            assert submit(database, lease, "nacked")["done"] == 2
+        case "released":
+            [told] = ask(database, {"op": "release"} | name)
+            assert (told["done"], told["open"]) == (2, 0)
+        case "one released":
+            ask(database, {"op": "release", "keys": ["a"]} | name, {"op": "release"} | name)
+        case _:
+            expire(database)
+    assert (state_of(database, "a"), state_of(database, "b")) == (
+        "completed",
+        "failed" if end == "for the last time" else "available",
+    )
+    assert sums(database) == truth(database)
+
+
+@pytest.mark.row("S2-05", "S2-16")
+def test_what_was_looked_for_in_vain_is_done_once_it_has_come(database: Engine) -> None:
+    make(database, "c", ["a"], retry_seconds=0, max_attempts=1)
+    found = {"state": "found", "candidates": [candidate(1)]}
+    ask(database, {"op": "move", "moves": [{"key": "a"} | found]})
+    with database.begin() as connection:
+        fetch_tasks.lose(connection, [Loss(1, "gone")], "me")
+    submit(database, acquire(database, 1), "nacked")
+    assert state_of(database, "a") == "missing"
+    with database.begin() as connection:
+        fetch_tasks.fill(connection, [Fill(1, "/there")], "keeper")
+    assert state_of(database, "a") == "completed"
+    assert sums(database) == truth(database)
 
 
 @pytest.mark.row("S2-05", "S2-16")

@@ -55,7 +55,9 @@ def test_what_has_to_wait_costs_those_who_ask_nothing(database: Engine, query: s
     assert keys(lease) == ["k7"]
 
 
-@pytest.mark.parametrize("query", ["moves.complete", "moves.return", "leases.contents", "moves.keys_of"])
+@pytest.mark.parametrize(
+    "query", ["moves.complete", "moves.return", "leases.contents", "moves.keys_of", "fetch_tasks.alive"]
+)
 def test_what_one_lease_costs_does_not_grow_with_those_of_others(database: Engine, query: str) -> None:
     make(database, "c", [f"k{n}" for n in range(8000)])
     asked = {"op": "acquire", "count": 20}
