@@ -106,6 +106,8 @@ def _words(item: dict[str, Any]) -> tuple[str, str, str]:
 async def submit_albums(request: Request) -> Response:
     """Say where albums were found, all or nothing: `{"111": [{"site": …, "torrentId": 37}], "444": []}`."""
     found = (await read(request, Found)).root
+    if len({int(number) for number in found}) < len(found):
+        raise Problem(400, "repeated_album", "Each album is given once.")
     known = await transact(request, _keys, _collection(request), [int(number) for number in found])
     unknown = [number for number in found if int(number) not in known]
     if unknown:

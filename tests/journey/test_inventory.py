@@ -279,6 +279,8 @@ def test_a_submit_counts_whole_or_not_at_all(running: System) -> None:
     for more, status in bad:
         told = submitted(running.http, name, good | more, status)
         assert status == 400 or told["unknown"] == ["999999999"]
+    same = submitted(running.http, name, good | {f"0{ids[0]}": []}, 400)
+    assert same["code"] == "repeated_album", "one album by two spellings of its number"
     with as_role(running, Role.WORKER, "thief") as thief:
         told = submitted(thief, name, good, 409)
         assert {each["code"] for each in told["rejected"]} == {"held_by_another"}
