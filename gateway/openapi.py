@@ -130,5 +130,6 @@ def _items(media: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _operation_id(endpoint: Endpoint) -> str:
-    words = re.findall(r"[a-z0-9]+", endpoint.path.lower())
+    # Clients are generated from these, so how an address is matched changes none; those of paths were given before.
+    words = re.findall(r"[a-z0-9]+", re.sub(r":(?!path})\w+}", "}", endpoint.path).lower())
     return "_".join([endpoint.method.lower(), *words])

@@ -1,5 +1,7 @@
 """The services that this replaces, each as its README shows it."""
 
+from starlette.convertors import StringConvertor, register_url_convertor
+
 from gateway.endpoint import Endpoint
 from gateway.legacy import analyses, content, forms, inventory, labelforward, pages, segments
 from gateway.legacy import files as legacy_files
@@ -14,6 +16,15 @@ TAKING = ("collection", "partition", "worker")
 METADATA = "/metadata"
 TORRENTS = "/torrents"
 IN = ("collection",)
+
+
+class Rows(StringConvertor):
+    """How many albums: any word but the one that is an address itself, so that it keeps its own methods."""
+
+    regex = r"(?!submit$)[^/]+"
+
+
+register_url_convertor("rows", Rows())
 
 LEGACY: tuple[Endpoint, ...] = (
     # The file store and analyses, as their README shows them.
@@ -133,8 +144,12 @@ LEGACY: tuple[Endpoint, ...] = (
         query=IN,
         legacy=True,
     ),
-    Endpoint("GET", f"{METADATA}/{{rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True),
-    Endpoint("POST", f"{METADATA}/{{rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True),
+    Endpoint(
+        "GET", f"{METADATA}/{{rows:rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True
+    ),
+    Endpoint(
+        "POST", f"{METADATA}/{{rows:rows}}", inventory.albums, Role.WORKER, JSON, query=("worker", *IN), legacy=True
+    ),
     Endpoint("POST", TORRENTS, inventory.torrents, Role.WORKER, JSON, body=FORM, legacy=True),
     Endpoint(
         "POST", f"{TORRENTS}/submit", inventory.submit_torrents, Role.WORKER, JSON, body=inventory.Lying, legacy=True

@@ -140,7 +140,7 @@ def test_the_calls_of_the_readme(running: System) -> None:
     for bad in (pair("", 1), pair("https://", 1), pair("a b", 1), pair("a", None), pair("a", []), pair("a", True)):
         assert http.put("/metadata/submit", json={found: [bad]}).status_code == 400, bad
     assert http.post("/metadata/submit", content=b"").status_code == 400
-    for path in ("/torrents", "/torrents/submit"):
+    for path in ("/torrents", "/torrents/submit", "/metadata/submit"):
         refused = http.get(path)
         assert refused.status_code == 405
         assert {"POST"} <= set(refused.headers["allow"].split(", ")) <= {"POST", "PUT"}

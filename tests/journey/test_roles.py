@@ -55,7 +55,7 @@ def call(
     system: System, endpoint: Endpoint, secret: str | None, basic: tuple[str, str] | None = None
 ) -> httpx.Response:
     """One call without a body, on ids that name nothing."""
-    path = re.sub(r"{\w+(:path)?}", "00000000-0000-7000-8000-000000000000", endpoint.path)
+    path = re.sub(r"{\w+(:\w+)?}", "00000000-0000-7000-8000-000000000000", endpoint.path)
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
     headers |= {"Origin": "https://elsewhere.example"}
     with (
