@@ -29,6 +29,8 @@ from schemas.leases import MOST_CANDIDATES, MOST_RESULTS, Order
 MOST = 100
 LONGEST_NUMBER = 18
 NO_STORE = {"Cache-Control": "no-store"}
+NO_LEASE = {"lease": None, "expires_at": None}
+NOTHING_TAKEN = NO_LEASE | {"retry_seconds": None}
 OUTCOMES = {"completed": "found", "available": "not_found", "missing": "gave_up"}
 
 
@@ -62,7 +64,7 @@ async def albums(request: Request) -> Response:
         return Response(headers=NO_STORE)
     name = _collection(request)
     if count == 0:
-        return _albums([], {}, {})
+        return _albums([], {}, NOTHING_TAKEN)
     worker = request.query_params.get("worker") or identity(request).name
     terms = {"count": count, "worker": worker[:200], "request_id": str(new_id())}
     order = order_of(request, name, "acquire", terms)
@@ -70,7 +72,7 @@ async def albums(request: Request) -> Response:
         told = dict(orjson.loads(await answered(request, order)))
     except Problem as problem:
         if problem.code == "unknown_collection" and name == INVENTORY:
-            return _albums([], {}, {})  # nothing has been imported yet
+            return _albums([], {}, NOTHING_TAKEN)  # nothing has been imported yet
         raise
     return await _handed_out(request, order, told)
 
@@ -159,7 +161,7 @@ async def torrents(request: Request) -> Response:
     host = fetching.host_of(str(forms.required(fields, "site")), "site")
     count = _rows(str(fields.get("rows") or "0"), "rows")
     told: list[dict[str, Any]] = []
-    lease: dict[str, Any] = {}
+    lease: dict[str, Any] = NO_LEASE
     if count:
         worker = str(fields.get("worker") or identity(request).name)[:200]
         asked = FetchLeaseRequest.model_validate({"host": host, "count": count, "worker": worker})
@@ -229,10 +231,11 @@ def _table(rows: Any) -> str:
 
 
 def _rows(given: str, field: str) -> int:
-    """A number of rows, at most 100. Raises a 400 problem."""
-    if not given.isascii() or not given.isdigit() or len(given) > LONGEST_NUMBER:
+    """A number of rows, at most 100, however long it is written. Raises a 400 problem."""
+    if not given.isascii() or not given.isdigit():
         raise Problem(400, "invalid_parameter", f"{field} is a whole number from 0 on.", field=field)
-    return min(int(given), MOST)
+    digits = given.lstrip("0")
+    return MOST if len(digits) > LONGEST_NUMBER else min(int(digits or "0"), MOST)
 
 
 def _short(external_id: str) -> int | str:

@@ -108,13 +108,15 @@ def test_an_inventory_is_imported_again_and_again(running: System) -> None:
 @pytest.mark.row("S2-02", "S2-06", "S2-10", "S2-11")
 def test_the_calls_of_the_readme(running: System) -> None:
     http, plain = running.http, {"ordering": "arrival"}
-    assert http.get("/metadata/2").json()["albums"] == []
+    nobody = http.get("/metadata/2").json()
+    assert nobody["albums"] == []
     http.put("/v1/collections/albums", json=plain)
     titles = ("You've Never Seen Everything", "Life Short Call Now", *(f"b{n}" for n in range(120)))
     imported(running, "albums", csv(*titles), "INVENTORY_Rock_CDs.csv", **KEY)
     answer = http.get("/metadata/2")
     assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("application/json", "no-store")
     told = answer.json()
+    assert nobody.keys() == told.keys()
     assert [(a["album"], a["sortArtist"]) for a in told["albums"]] == [(t, f"Artist of {t}") for t in titles[:2]]
     assert uuid.UUID(told["lease"])
     assert told["expires_at"]
@@ -148,6 +150,22 @@ def test_the_calls_of_the_readme(running: System) -> None:
         refused = http.post("/torrents", data=fields)
         assert (refused.status_code, refused.json()["success"]) == (400, False), fields
     assert http.post("/torrents", data={"site": "passtheheadphones.me"}).json()["torrents"] == []
+
+
+@pytest.mark.row("S2-02", "S2-10")
+def test_any_whole_number_of_rows_is_one(running: System) -> None:
+    http, name, host = running.http, inventory(running, *(f"n{n}" for n in range(102))), "rows.example"
+    nothing = {"lease": None, "expires_at": None}
+    told = [http.post(f"/metadata/{rows}", params={"collection": name}) for rows in ("9" * 21, "0" * 5000 + "1", "0")]
+    albums, one, none = [each.json() for each in told]
+    assert [len(each["albums"]) for each in (albums, one, none)] == [100, 1, 0]
+    assert none == {"albums": [], "success": True, "retry_seconds": None} | nothing
+    assert none.keys() == albums.keys()
+    submitted(http, name, {str(one["albums"][0]["id"]): [pair(host, n) for n in range(101)]})
+    for rows, number in (("", 0), ("0", 0), ("9" * 5000, 100), ("100", 1), ("100", 0)):
+        some = http.post("/torrents", data={"site": host, "rows": rows}).json()
+        assert (len(some["torrents"]), some.keys()) == (number, {"site", "torrents", "success", *nothing})
+        assert number or some == {"site": host, "torrents": [], "success": True} | nothing
 
 
 @pytest.mark.row("S2-10", "S2-09", "S2-12", "S2-22")
