@@ -14,6 +14,7 @@ from gateway.fetching import INVENTORY
 from gateway.leases import answered, identity, order_of
 from gateway.legacy import forms
 from gateway.legacy.paging import document
+from gateway.preference import preferred
 from gateway.problems import Problem
 from gateway.services import services, transact
 from infra import collections, fetch_tasks, numbers
@@ -28,6 +29,7 @@ from schemas.leases import MOST_CANDIDATES, MOST_RESULTS, Order
 
 MOST = 100
 LONGEST_NUMBER = 18
+HTML, JSON = "text/html", "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 NO_LEASE = {"lease": None, "expires_at": None}
 NOTHING_TAKEN = NO_LEASE | {"retry_seconds": None}
@@ -192,9 +194,10 @@ async def submit_torrents(request: Request) -> Response:
 async def stats(request: Request) -> Response:
     """How many albums there are, are looked for, were not found; and the torrents of each site. JSON or HTML."""
     counted = await fetching.counted(request, _collection(request))
-    if "application/json" in request.headers.get("accept", ""):
-        return document(_old_words(counted), headers=NO_STORE)
-    return HTMLResponse(_page(counted), headers=NO_STORE)
+    headers = NO_STORE | {"Vary": "Accept"}
+    if preferred(request, HTML, JSON) == JSON:
+        return document(_old_words(counted), headers=headers)
+    return HTMLResponse(_page(counted), headers=headers)
 
 
 def _old_words(counted: FetchStats) -> dict[str, Any]:

@@ -418,8 +418,9 @@ def test_statistics(running: System) -> None:
     taken(http, short)
     wanted = {"Accept": "application/json"}
     until(lambda: http.get("/stats", params={"collection": short}, headers=wanted).json()["metadata"]["stale"], "stale")
-    page = http.get("/stats", params={"collection": name})
+    page = http.get("/stats", params={"collection": name}, headers={"Accept": "text/html,application/json;q=0.5"})
     assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["vary"] == "Accept"
     assert "stats.example" in page.text
     assert http.get("/stats", params={"collection": "<script>"}).status_code == 404
 
