@@ -10,6 +10,7 @@ from pydantic import AfterValidator, StringConstraints
 
 USUAL_PORTS = frozenset({80, 443})
 LONGEST_HOST = 253
+ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
 
@@ -18,11 +19,14 @@ def normalise(address: str) -> str:
     text = address.strip()
     if not text.isprintable():
         raise ValueError("not an address")
+    absolute = ABSOLUTE.match(text)
     try:
-        parts = urlsplit(text if "//" in text else f"//{text}")
+        parts = urlsplit(text if absolute else f"//{text}")
         port, name = parts.port, parts.hostname or ""
     except ValueError:
         raise ValueError("not an address") from None
+    if not absolute and parts.netloc.endswith(":"):
+        raise ValueError("not an address")  # what stands before the colon is a scheme, and no host follows it
     host = _literal(name) if ":" in name else _named(name.rstrip("."))
     return host if port is None or port in USUAL_PORTS else f"{host}:{port}"
 
