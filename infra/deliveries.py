@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import db, fetch_tasks, manifests, submission
+from infra import db, fetch_tasks, manifests, submission, tokens
 from infra.annotations import Author
 from infra.claims import Claim
 from infra.fetch_tasks import Fill
 from infra.ids import new_id
 from infra.submission import Receipt
+from infra.tokens import Role
 from infra.uploads import Refusal
 from schemas.commands import Command
 from schemas.deliveries import DeliveryRequest, Extra, Outcome
@@ -22,6 +24,7 @@ from schemas.registry import KINDS
 MOST_CANDIDATES = 500
 FOLDER = "deliveries"
 Made = tuple[Command, Receipt]
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -148,23 +151,43 @@ def checked(connection: Connection, claim: Claim) -> int:
     if row is None:
         return 0
     filled = _fill(connection, result["matched"], row["location"], claim.submitted_by)
-    compared = [each | {"filled": (each["host"], each["external_id"]) in filled} for each in result["compared"]]
+    compared = [each | _fate(filled.get((each["host"], each["external_id"]))) for each in result["compared"]]
     db.run(connection, "deliveries.checked", id=row["id"], outcome=result["outcome"], compared=db.document(compared))
     return 0
 
 
-def _fill(connection: Connection, matched: list[list[str]], location: str, by: str) -> set[tuple[str, str]]:
-    """Fill what was matched, unless its manifest has changed since; returns the tasks that there are of it."""
+def _fill(connection: Connection, matched: list[list[str]], location: str, by: str) -> dict[Pair, bool]:
+    """Fill what was matched, unless its manifest has changed since.
+
+    Returns the tasks that there are of it: whether each is filled with this now, or stays where somebody else has put
+    it.
+    """
     if not matched:
-        return set()
+        return {}
     hosts, ids = [each[0] for each in matched], [each[1] for each in matched]
     tasks = db.rows(connection, "deliveries.tasks", hosts=hosts, external_ids=ids)
-    same = {"hosts": hosts, "external_ids": ids, "list_sha256": matched[0][2]}
-    kept = {(row["host"], row["external_id"]) for row in db.rows(connection, "manifests.unchanged", **same)}
-    there = [row for row in tasks if (row["host"], row["external_id"]) in kept]
-    fetch_tasks.fill_patiently(connection, [Fill(row["id"], location) for row in there], by)
-    db.run(connection, "manifests.located", **same, location=location, by=by)
-    return {(row["host"], row["external_id"]) for row in there}
+    same = {"list_sha256": matched[0][2]}
+    kept = {_pair(row) for row in db.rows(connection, "manifests.unchanged", hosts=hosts, external_ids=ids, **same)}
+    fills = {_pair(row): Fill(row["id"], location) for row in tasks if _pair(row) in kept}
+    caller = tokens.named(connection, by)
+    override = caller is not None and caller.may(Role.PRODUCER)
+    fetch_tasks.fill_patiently(connection, list(fills.values()), by, override)
+    here = fetch_tasks.at(connection, list(fills.values()))
+    filled = {pair: each.task_id in here for pair, each in fills.items()}
+    # A manifest says no other place than its task: what stays where it was has one place.
+    lying = [pair for pair in kept if filled.get(pair, True)]
+    hosts, ids = [host for host, _ in lying], [external_id for _, external_id in lying]
+    db.run(connection, "manifests.located", hosts=hosts, external_ids=ids, **same, location=location, by=by)
+    return filled
+
+
+def _pair(row: db.Row) -> Pair:
+    return row["host"], row["external_id"]
+
+
+def _fate(filled: bool | None) -> dict[str, Any]:
+    """What became of the task of a manifest; None when there is none to be filled."""
+    return {"filled": bool(filled), "code": "finished" if filled is False else None}
 
 
 def _check(connection: Connection, delivery: UUID, author: Author) -> Made:

@@ -131,7 +131,7 @@ def say(connection: Connection, said: Said) -> Outcome:
     ids = [each.task_id for each in said.fills] + [each.task_id for each in said.losses]
     inside = entered(connection, ids)
     db.rows(connection, "fetch_tasks.lock", ids=ids)
-    facts = {row["id"]: row for row in db.rows(connection, "fetch_tasks.facts", ids=ids)}
+    facts = _facts(connection, ids)
     outcome = Outcome([_judged_fill(facts.get(each.task_id), each, said) for each in said.fills])
     outcome.verdicts += [_judged_loss(facts.get(each.task_id), each, said) for each in said.losses]
     if not outcome.refused:
@@ -140,18 +140,22 @@ def say(connection: Connection, said: Said) -> Outcome:
     return outcome
 
 
-def fill(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
+def fill(connection: Connection, fills: Sequence[Fill], by: str, override: bool = False) -> Sequence[db.Row]:
     """Mark tasks filled with their location, whoever holds them; nobody looks for their items any more.
 
-    Those that this changed, with their new revision. Raises Overtaken.
+    What somebody else has filled stays where it is, unless `override`. Those that this changed, with their new
+    revision. Raises Overtaken.
     """
-    inside = entered(connection, [each.task_id for each in fills])
-    changed = _filled(connection, fills, by)
+    ids = [each.task_id for each in fills]
+    inside = entered(connection, ids)
+    db.rows(connection, "fetch_tasks.lock", ids=ids)
+    facts, said = _facts(connection, ids), Said(fills, [], by, override=override)
+    changed = _filled(connection, [each for each in fills if not _stays(facts.get(each.task_id), said)], by)
     settle(connection, inside, [row["id"] for row in changed], by)
     return changed
 
 
-def fill_patiently(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
+def fill_patiently(connection: Connection, fills: Sequence[Fill], by: str, override: bool = False) -> Sequence[db.Row]:
     """The same for a transaction that has done more than this, and starts again with this alone when it is overtaken.
 
     Raises Overtaken only if that goes on and on.
@@ -159,10 +163,16 @@ def fill_patiently(connection: Connection, fills: Sequence[Fill], by: str) -> Se
     for _ in range(ATTEMPTS - 1):
         try:
             with connection.begin_nested():
-                return fill(connection, fills, by)
+                return fill(connection, fills, by, override)
         except Overtaken:
             continue
-    return fill(connection, fills, by)
+    return fill(connection, fills, by, override)
+
+
+def at(connection: Connection, fills: Sequence[Fill]) -> set[int]:
+    """Which of these tasks are filled with just this."""
+    facts = _facts(connection, [each.task_id for each in fills])
+    return {each.task_id for each in fills if facts[each.task_id]["location"] == each.location}
 
 
 def lose(connection: Connection, losses: Sequence[Loss], by: str) -> Sequence[db.Row]:
@@ -185,6 +195,10 @@ def taken_over(connection: Connection, pairs: Sequence[tuple[str, str]], by: str
         settle(connection, inside, ids, by)
 
 
+def _facts(connection: Connection, ids: Sequence[int]) -> dict[int, db.Row]:
+    return {row["id"]: row for row in db.rows(connection, "fetch_tasks.facts", ids=ids)}
+
+
 def _filled(connection: Connection, fills: Sequence[Fill], by: str) -> Sequence[db.Row]:
     if not fills:
         return []
@@ -205,12 +219,20 @@ def _judged_fill(fact: db.Row | None, wanted: Fill, said: Said) -> FetchVerdict:
     if fact is not None and fact["state"] == FetchState.FILLED:
         if fact["location"] == wanted.location:
             return FetchVerdict(task=wanted.task_id, outcome="unchanged", state=FetchState.FILLED)
-        # Files move: whoever has put them there, and whoever may do anything, says where they are now. Under
-        # a lease that ran out before, nobody has put them there.
-        put = fact["updated_by"] == said.owner and said.lease_id in {None, fact["lease_id"]}
-        if not put and not said.override:
+        if _stays(fact, said):
             return FetchVerdict(task=wanted.task_id, outcome="refused", state=FetchState.FILLED, code="finished")
     return _judged(fact, wanted.task_id, FetchState.FILLED, said)
+
+
+def _stays(fact: db.Row | None, said: Said) -> bool:
+    """Whether a task was filled by somebody else, and stays where it is whatever is said.
+
+    Files move: whoever has put them there, and whoever may do anything, says where they are now. Under a lease that
+    ran out before, nobody has put them there.
+    """
+    if fact is None or fact["state"] != FetchState.FILLED or said.override:
+        return False
+    return fact["updated_by"] != said.owner or said.lease_id not in {None, fact["lease_id"]}
 
 
 def _judged_loss(fact: db.Row | None, wanted: Loss, said: Said) -> FetchVerdict:

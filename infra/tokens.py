@@ -81,6 +81,12 @@ def find(connection: Connection, secret: str) -> Identity | None:
     return identity(row) if row is not None else None
 
 
+def named(connection: Connection, name: str) -> Identity | None:
+    """The caller whose live token has this name."""
+    row = db.row(connection, "tokens.by_name", name=name)
+    return identity(row) if row is not None else None
+
+
 def identity(row: db.Row) -> Identity:
     """The caller that a row describes."""
     roles = frozenset(Role(r) for r in row["roles"])

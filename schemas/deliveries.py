@@ -125,7 +125,10 @@ class ComparedView(BaseModel):
     host: str
     external_id: str
     outcome: Outcome
-    filled: bool = Field(description="Whether there is a task for it, which is filled by now.")
+    filled: bool = Field(description="Whether there is a task for it, which is filled with this by now.")
+    code: str | None = Field(
+        None, description="Why its task was not filled: finished, somebody else has filled it and it lies elsewhere."
+    )
     missing: list[str]
     wrong: list[str]
     extra: list[str]

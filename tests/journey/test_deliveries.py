@@ -17,7 +17,9 @@ from infra import db
 from infra.cli.exits import Exit
 from infra.settings import Settings
 from infra.storage import Storage
+from infra.tokens import Role
 from tests.journey.test_cli import reelmill
+from tests.journey.test_legacy_segments import as_role
 from tests.system import System, local_client, until
 
 SIZES = {"01 - Café.flac": 10, "02 - B & C.flac": 20, "scans/front.png": 5}
@@ -60,12 +62,13 @@ class World:
 
         return until(over, "the delivery is checked")
 
-    def delivered(self, location: str, sizes: dict[str, int], **more: Any) -> dict[str, Any]:
+    def delivered(
+        self, location: str, sizes: dict[str, int], by: httpx.Client | None = None, **more: Any
+    ) -> dict[str, Any]:
         """Say that files lie somewhere, and wait for the check."""
         files = [{"path": path, "size": size} for path, size in sizes.items()]
-        return self.checked(
-            self.system.http.post("/v1/deliveries", json={"location": location, "files": files, **more})
-        )
+        http = by or self.system.http
+        return self.checked(http.post("/v1/deliveries", json={"location": location, "files": files, **more}))
 
     def locations(self, **query: str) -> list[tuple[str, str, str]]:
         """What lies where."""
@@ -134,6 +137,34 @@ def test_only_a_whole_delivery_fills_and_then_all_hosts_that_list_the_same(world
     assert world.delivered(place, {**other, "x": 1})["outcome"] == "ambiguous"
     assert world.delivered(place, other)["outcome"] == "matched"
     assert world.locations(host="d.example", external_id="1") == [("d.example", "1", place)]
+
+
+@pytest.mark.row("S2-12", "S2-14", "S2-22")
+def test_a_task_that_somebody_else_has_filled_stays_where_it_is(world: World) -> None:
+    directory, sizes = album()
+    world.manifest("kept.example", "1", directory, sizes)
+    world.manifest("kept.example", "2", directory, sizes)
+    world.task("kept.example", "1")
+    with as_role(world.system, Role.WORKER, "filler") as filler, as_role(world.system, Role.WORKER, "claimer") as other:
+        [held] = filler.post("/v1/fetch-leases", json={"host": "kept.example"}).json()["tasks"]
+        real = {"task": held["id"], "location": "/real"}
+        assert filler.post("/v1/fetch-reports", json={"filled": [real]}).is_success
+        world.task("kept.example", "2")
+
+        def told(place: str, by: httpx.Client | None) -> list[tuple[bool, str | None]]:
+            view = world.delivered(f"{place}/{directory}", sizes, by)
+            assert view["outcome"] == "matched"
+            return [(each["filled"], each["code"]) for each in view["compared"]]
+
+        assert told("/other", other) == [(False, "finished"), (True, None)]
+        assert world.state("kept.example", "1") == ("filled", "/real", "filler")
+        assert world.state("kept.example", "2") == ("filled", f"/other/{directory}", "claimer")
+        assert world.locations(host="kept.example", external_id="1") == [("kept.example", "1", "/real")]
+        assert told("/mine", filler) == [(True, None), (False, "finished")]
+        assert world.state("kept.example", "1") == ("filled", f"/mine/{directory}", "filler")
+        assert told("/mine", filler) == [(True, None), (False, "finished")], "the same again"
+    assert told("/any", None) == [(True, None), (True, None)]
+    assert world.state("kept.example", "1") == ("filled", f"/any/{directory}", "test")
 
 
 @pytest.mark.row("S2-12")
