@@ -49,7 +49,7 @@ async def offer(request: Request) -> Response:
 
 
 async def complete(request: Request) -> Response:
-    """All files of an upload are there: 202, a job checks them. Again, it changes nothing."""
+    """All files of an upload are there: 202, a job checks them. Again, it does so unless they have matched."""
     delivery = _id(request)
     services(request).pressure.check(Consumer.KEEPER)
     made = await transact(request, deliveries.complete, delivery, _author(request))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from infra import db, fetch_tasks, manifests, submission, tokens
+from infra import db, fetch_tasks, jobs, manifests, submission, tokens
 from infra.annotations import Author
 from infra.claims import Claim
 from infra.fetch_tasks import Fill
@@ -91,20 +91,27 @@ def offer(connection: Connection, host: str, external_id: str, seconds: int, by:
 
 
 def complete(connection: Connection, delivery: UUID, author: Author) -> list[Made] | None:
-    """All of an upload is there: check it. Nothing new when that is being done. None when there is no such delivery.
+    """All of an upload is there: check it, until it has matched. None when there is no such delivery.
 
-    Raises Refusal when its time is over.
+    Nothing new while it is being checked. Raises Refusal when its time is over.
     """
     row = db.row(connection, "deliveries.lock", id=delivery)
     if row is None:
         return None
-    if row["job_id"] is not None:
+    if row["job_id"] is not None and not _may_match_yet(connection, row):
         return []
     if row["expired"]:
         raise Refusal(409, "upload_expired", "The time for this upload is over: ask for addresses again.")
     made = _check(connection, delivery, author)
     db.run(connection, "deliveries.start", id=delivery, job_id=made[0].id)
     return [made]
+
+
+def _may_match_yet(connection: Connection, row: db.Row) -> bool:
+    """Whether the check of an upload is over without a match: what was missing may have come since."""
+    if row["source"] != "upload" or row["outcome"] == Outcome.MATCHED:
+        return False
+    return row["outcome"] is not None or jobs.ended(connection, row["job_id"])
 
 
 def get(connection: Connection, delivery: UUID) -> db.Row | None:

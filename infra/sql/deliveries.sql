@@ -13,7 +13,8 @@ returning expires_at
 select id, source, job_id, outcome, created_by, expires_at <= now() as expired from deliveries where id = :id for update
 
 -- name: start
-update deliveries set job_id = :job_id where id = :id
+-- A check begins: what an earlier one has found counts no more.
+update deliveries set job_id = :job_id, outcome = null, compared = '[]', checked_at = null where id = :id
 
 -- name: view
 -- How a delivery goes is how its job goes. One whose job is gone without an outcome has failed.
@@ -54,7 +55,7 @@ from fetch_tasks t join unnest(cast(:hosts as text[]), cast(:external_ids as tex
 order by t.id
 
 -- name: unneeded
--- Which of these objects belong to no upload that is under way or has matched?
+-- Which of these objects belong to no upload that has matched, is being checked, or has time left to be completed?
 select object_key from unnest(cast(:object_key as text[])) as found (object_key)
 where not exists (
     select from deliveries d
@@ -62,5 +63,5 @@ where not exists (
             when found.object_key ~ '^deliveries/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/'
             then cast(split_part(found.object_key, '/', 2) as uuid)
         end
-        and (d.outcome = 'matched' or d.outcome is null and (d.job_id is not null or d.expires_at > now()))
+        and (d.outcome = 'matched' or d.outcome is null and d.job_id is not null or d.expires_at > now())
 )

@@ -68,12 +68,14 @@ def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine,
         held = claims.claim(connection, ended.id, "test", 60)
         assert held is not None
         claims.fail(connection, held, "broken", "It broke.")
-    here, matched, over = (
-        delivery(database, days, outcome) for days, outcome in ((1, None), (-1, "matched"), (-1, None))
+    here, part, matched, over, never = (
+        delivery(database, days, outcome)
+        for days, outcome in ((1, None), (1, "partial"), (-1, "matched"), (-1, None), (-1, "partial"))
     )
     stays = {
         put(storage, named.object_key),
         put(storage, f"deliveries/{here}/0"),  # under way
+        put(storage, f"deliveries/{part}/0"),  # what is missing may come
         put(storage, f"deliveries/{matched}/0"),
         put(storage, f"jobs/{live.id}/1/still-at-work.bin"),  # its row comes when the job has ended
         put(storage, f"other/{uuid4()}"),  # not ours
@@ -84,6 +86,7 @@ def test_orphans_go_and_named_objects_stay(settings: Settings, database: Engine,
         put(storage, f"jobs/{new_id()}/1/of-no-job.bin"),
         put(storage, "jobs/not-an-id/1/odd.bin"),
         put(storage, f"deliveries/{over}/0"),
+        put(storage, f"deliveries/{never}/0"),
         put(storage, f"deliveries/{new_id()}/0"),
         put(storage, "deliveries/not-an-id/0"),
     }

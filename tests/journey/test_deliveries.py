@@ -25,6 +25,7 @@ from tests.system import System, local_client, until
 SIZES = {"01 - Café.flac": 10, "02 - B & C.flac": 20, "scans/front.png": 5}
 TASK = text("insert into fetch_tasks (host, external_id, created_by, updated_by) values (:host, :id, 'me', 'me')")
 STATE = text("select state, location, updated_by from fetch_tasks where host = :host and external_id = :id")
+OVER = text("update deliveries set expires_at = now() where id = :id")
 
 
 @dataclass
@@ -234,7 +235,40 @@ def test_an_upload_by_presigned_addresses_fills_its_task(world: World) -> None:
     part = world.checked(world.system.http.post(f"/v1/deliveries/{short['id']}/complete"))
     assert part["outcome"] == "partial"
     assert world.state("a.example", "60")[1] == done["location"]
+    with local_client("") as store:
+        for each in short["files"][1:]:
+            assert store.put(each["url"], content=b"y" * each["size"]).status_code == 200
+    whole = world.checked(world.system.http.post(f"/v1/deliveries/{short['id']}/complete"))
+    assert (whole["outcome"], whole["job_id"] != part["job_id"]) == ("matched", True), "all of it has come since"
+    assert world.state("a.example", "60")[1] == whole["location"] == f"deliveries/{short['id']}"
     assert world.system.http.post(f"/v1/deliveries/{uuid.uuid4()}/complete").status_code == 404
+
+
+@pytest.mark.row("S2-20")
+def test_an_upload_is_checked_again_when_its_check_is_over_and_not_before(world: World) -> None:
+    """Nobody checks here: the job is ended by hand."""
+    directory, sizes = album()
+    world.manifest("again.example", "1", directory, sizes)
+    world.task("again.example", "1")
+    http = world.system.http
+    world.system.stop_one("keeper")
+    try:
+        given = http.post("/v1/deliveries/uploads", json={"host": "again.example", "external_id": "1"}).json()
+        here = f"/v1/deliveries/{given['id']}"
+        first, same = (http.post(f"{here}/complete").json()["job_id"] for _ in range(2))
+        assert same == first, "it has not been checked yet"
+        assert http.post(f"/v1/jobs/{first}/cancel").is_success
+        assert http.get(here).json()["state"] == "failed"
+        again = http.post(f"{here}/complete").json()
+        assert (again["state"], again["job_id"] != first) == ("checking", True)
+        with world.engine.begin() as connection:
+            connection.execute(OVER, {"id": given["id"]})
+        assert http.post(f"{here}/complete").json()["job_id"] == again["job_id"], "under way it is never too late"
+        assert http.post(f"/v1/jobs/{again['job_id']}/cancel").is_success
+        late = http.post(f"{here}/complete")
+        assert (late.status_code, late.json()["code"]) == (409, "upload_expired")
+    finally:
+        world.system.start("keeper")
 
 
 @pytest.mark.row("S2-13")
