@@ -68,15 +68,14 @@ async def file(request: Request) -> Response:
     row = await transact(request, deliveries.get, _id(request))
     if row is None:
         raise _unknown()
-    path = request.path_params["path"]
+    path, storage = request.path_params["path"], services(request).storage
     try:
-        key = deliveries.object_of(row, path)
+        key = await in_thread(deliveries.object_of, storage, row, path)
     except ValueError as error:
         raise Problem(400, "invalid_parameter", f"Not valid: path. It says: {error}.", field="path") from None
     if key is None:
         raise Problem(404, "unknown_file", "The delivery has no such file in the object store.")
     name = names.file_name(path)
-    storage = services(request).storage
     to = await in_thread(storage.address, key, LINK_SECONDS, names.disposition(name), names.content_type(None, name))
     return RedirectResponse(to, 307)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,13 @@ from infra.annotations import Author
 from infra.claims import Claim
 from infra.fetch_tasks import Fill
 from infra.ids import new_id
+from infra.storage import NotThere, Storage
 from infra.submission import Receipt
 from infra.tokens import Role
 from infra.uploads import Refusal
 from schemas.commands import Command
 from schemas.deliveries import DeliveryRequest, Extra, Outcome
-from schemas.manifests import ListedFile, clean
+from schemas.manifests import MOST_FILES, ListedFile, clean
 from schemas.registry import KINDS
 
 MOST_CANDIDATES = 500
@@ -119,14 +121,40 @@ def get(connection: Connection, delivery: UUID) -> db.Row | None:
     return db.row(connection, "deliveries.get", id=delivery)
 
 
-def object_of(delivery: db.Row, path: str) -> str | None:
-    """The key of a delivered file. None for one that lies elsewhere, and for one that is not of the delivery."""
-    if delivery["source"] == "prefix":
-        return f"{delivery['location']}/{clean(path, entities=False)}"
+def object_of(storage: Storage, delivery: db.Row, path: str) -> str | None:
+    """The key of a delivered file. None for one that lies elsewhere, and for one that is not there.
+
+    Raises ValueError for a path that leads elsewhere.
+    """
     if delivery["source"] == "listed":
         return None
-    found = [n for n, (name, _, _) in enumerate(delivery["files"]) if name == path]
-    return f"{delivery['location']}/{found[0]}" if found else None
+    wanted, location = clean(path, entities=False), delivery["location"]
+    if delivery["source"] == "prefix":
+        return _there(storage, f"{location}/{wanted}") or _called(storage, f"{location}/", wanted)
+    found = [n for n, (name, _, _) in enumerate(delivery["files"]) if name == wanted]
+    return _there(storage, f"{location}/{found[0]}") if found else None
+
+
+def path_of(name: str) -> str:
+    """The path that an object's name says, as manifests have paths; one that no manifest can have stays as it is."""
+    try:
+        return clean(name, entities=False)
+    except ValueError:
+        return name
+
+
+def _there(storage: Storage, key: str) -> str | None:
+    try:
+        storage.size(key)
+    except NotThere:
+        return None
+    return key
+
+
+def _called(storage: Storage, prefix: str, path: str) -> str | None:
+    """The key under a prefix that says a path in another Unicode form, as the file names of some systems do."""
+    listed = islice(storage.sizes(prefix), MOST_FILES)
+    return next((key for key, _ in listed if path_of(key.removeprefix(prefix)) == path), None)
 
 
 def candidates(connection: Connection, delivery: db.Row) -> Sequence[db.Row]:

@@ -13,7 +13,7 @@ from consumers.runtime.database import translated
 from infra import db, deliveries
 from infra.storage import Storage
 from schemas.deliveries import Extra
-from schemas.manifests import MOST_FILES, clean
+from schemas.manifests import MOST_FILES
 
 
 def delivered(engine: Engine, storage: Storage, delivery: UUID) -> Delivered:
@@ -55,16 +55,8 @@ def _objects(row: db.Row, storage: Storage) -> dict[str, tuple[str, Found]]:
         name = key.removeprefix(prefix)
         if not name or name.endswith("/"):
             continue  # what some clients put for a folder
-        found[names.get(name, name) if names else _path(name)] = (key, Found(size))
+        found[names.get(name, name) if names else deliveries.path_of(name)] = (key, Found(size))
     return found
-
-
-def _path(name: str) -> str:
-    """The path that an object's key says, as manifests have paths; one that no manifest can have stays as it is."""
-    try:
-        return clean(name, entities=False)
-    except ValueError:
-        return name
 
 
 def _bounded(objects: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -191,8 +192,33 @@ def test_objects_under_a_prefix_are_looked_at_and_hashed(world: World) -> None:
     there = world.system.http.get(f"/v1/deliveries/{good['id']}/files/{quote('cd2/a & b.flac')}")
     with local_client("") as store:
         assert store.get(there.headers["location"]).content == content["cd2/a & b.flac"]
+    files_of = f"/v1/deliveries/{good['id']}/files"
+    absent = world.system.http.get(f"{files_of}/nope.txt")
+    assert (absent.status_code, absent.json()["code"]) == (404, "unknown_file")
+    assert world.system.http.get(f"{files_of}/cd2%2F..%2Fx").status_code == 400
     for wrong in ("jobs/", "incoming/../jobs", "incoming", "/incoming/x", "incoming//x", ""):
         assert world.system.http.post("/v1/deliveries", json={"prefix": wrong}).status_code == 400, wrong
+
+
+@pytest.mark.row("S2-12", "S2-14")
+def test_a_file_is_found_by_the_path_that_its_manifest_has_however_its_object_is_called(world: World) -> None:
+    directory, _ = album()
+    paths = ("é.flac", "ö/&amp;.flac", "plain.flac")
+    assert world.manifest("nfd.example", "1", directory, dict.fromkeys(paths, 4)).status_code == 201
+    for number, path in enumerate(paths):
+        name = unicodedata.normalize("NFD", path)
+        world.storage.put_bytes(f"incoming/{directory}/{name}", b"of %d" % number, "audio/flac")
+    world.storage.put_bytes(f"incoming/{directory}/ö/x.txt", b"else", "text/plain")
+    found = world.checked(world.system.http.post("/v1/deliveries", json={"prefix": f"incoming/{directory}"}))
+    assert found["outcome"] == "matched"
+    files_of = f"/v1/deliveries/{found['id']}/files"
+    with local_client("") as store:
+        for number, path in enumerate(paths):
+            for spelt in (path, unicodedata.normalize("NFD", path)):
+                there = world.system.http.get(f"{files_of}/{quote(spelt)}")
+                assert (there.status_code, store.get(there.headers["location"]).content) == (307, b"of %d" % number)
+        there = world.system.http.get(f"{files_of}/{quote('ö/x.txt')}")
+        assert store.get(there.headers["location"]).content == b"else", "one that no manifest lists is there, too"
 
 
 @pytest.mark.row("S2-20")
