@@ -91,7 +91,7 @@ def order_of(request: Request, collection: str, op: str, terms: dict[str, Any]) 
 
 async def answered(request: Request, order: Order) -> bytes:
     """The dispatcher's answer. Raises its refusal as a problem, and a 503 when it does not answer."""
-    await ownership.require_collection(request, order.collection)
+    await ownership.require_order(request, order)
     try:
         told = await services(request).questions.ask(order, comes_again="idempotency-key" in request.headers)
     except NoAnswer:

@@ -13,6 +13,7 @@ from gateway import models
 from gateway.problems import Problem
 from gateway.services import tenant_of, transact
 from infra import tenancy
+from schemas.leases import Move, Order, Result, Submit
 from schemas.registry import Kind
 
 #: Parameters by which a job writes to rows that are not its own. An address of its own has looked whose they are.
@@ -38,3 +39,17 @@ async def require_collection(request: Request, name: str) -> None:
     """Refuse a collection that is another tenant's. Raises a 404 problem."""
     if tenant_of(request) and not await transact(request, tenancy.sees_collection, name):
         raise Problem(404, "unknown_collection", "There is no such collection.")
+
+
+async def require_order(request: Request, order: Order) -> None:
+    """Refuse an order of a tenant about items that are not his, or about what is operators'. Raises problems."""
+    await require_collection(request, order.collection)
+    # Of what is found fetch tasks are made. They are operators', whoever asked: a tenant could never take one.
+    if tenant_of(request) and any(said.state == "found" for said in _said(order)):
+        raise Problem(403, "forbidden", "Only those who act for no tenant may say where something was found.")
+
+
+def _said(order: Order) -> Sequence[Result]:
+    if isinstance(order, Submit):
+        return order.results
+    return order.moves if isinstance(order, Move) else ()

@@ -408,6 +408,44 @@ def test_operators_and_tenants_take_turns(shared: System, callers: dict[str, htt
     assert {status for _, status in took} == {200}, took
 
 
+@pytest.mark.row("X-01", "S2-06", "S2-10")
+def test_what_a_tenant_has_found_is_no_task_of_the_operators(
+    shared: System, callers: dict[str, httpx.Client], database: Engine
+) -> None:
+    everything = text("select (select count(*) from fetch_tasks), (select count(*) from candidates)")
+
+    def written() -> tuple[int, int]:
+        with database.connect() as connection:
+            return tuple(connection.execute(everything).one())
+
+    mine = {"of-operators": shared.http, "of-ann": callers["ann"]}
+    for name, caller in mine.items():
+        assert caller.put(f"/v1/collections/finds-{name}", json={"ordering": "arrival", "retry_seconds": 0}).is_success
+        items = {"items": [{"key": "a"}, {"key": "b"}]}
+        assert caller.post(f"/v1/collections/finds-{name}/items", json=items).is_success
+    place = {"host": "of-operators.example", "external_id": "1"}
+    found = {"key": "a", "state": "found", "candidates": [place]}
+    assert shared.http.post("/v1/collections/finds-of-operators/moves", json={"moves": [found]}).is_success
+    before = written()
+    ann, here = callers["ann"], "/v1/collections/finds-of-ann"
+    told = ann.post("/metadata/2", params={"collection": "finds-of-ann"}).json()
+    numbers = {album["album"]: str(album["id"]) for album in told["albums"]}
+    old = {numbers["a"]: [{"site": place["host"], "torrentId": 1}], numbers["b"]: []}
+    results = [found, {"key": "b", "state": "nacked"}]
+    for answer in (
+        ann.post(f"{here}/leases/{told['lease']}/submit", json={"results": results}),
+        ann.post(f"{here}/moves", json={"moves": results}),
+        ann.post("/metadata/submit", params={"collection": "finds-of-ann"}, json=old),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
+    assert written() == before
+    states = {key: ann.get(f"{here}/items/{key}").json()["state"] for key in numbers}
+    assert states == {"a": "leased", "b": "leased"}, "nothing of it counts"
+    del old[numbers["a"]]
+    assert ann.post("/metadata/submit", params={"collection": "finds-of-ann"}, json=old).is_success
+    assert shared.http.post(f"{here}/moves", json={"moves": [found]}).is_success, "an operator may look for a tenant"
+
+
 @pytest.mark.row("X-01")
 def test_every_table_says_what_a_tenant_may_see_of_it(database: Engine) -> None:
     """Whoever adds a table decides: a policy in a migration."""
