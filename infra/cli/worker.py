@@ -62,5 +62,6 @@ def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:
         raise Refused(f"The command cannot be run: {error}", Exit.USAGE) from None
     if ended.returncode == 0:
         return "completed", None
-    said = ended.stderr.decode(errors="replace")[-TOLD_BYTES:].strip()
+    # No text that is kept has a NUL: a report with one would be refused, and the attempt not counted.
+    said = ended.stderr.replace(b"\0", b"").decode(errors="replace")[-TOLD_BYTES:].strip()
     return "missing" if ended.returncode == MISSING else "failed", said or f"exit code {ended.returncode}"

@@ -95,3 +95,20 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     os.killpg(worker.pid, signal.SIGINT)
     assert worker.wait(timeout=120) == 130
     assert counts(system, "slow") == {"available": 4}
+
+
+def work(system: System, collection: str, *items: dict[str, object]) -> None:
+    """A new collection with these items."""
+    assert system.http.put(f"/v1/collections/{collection}", json={"retry_seconds": 600}).status_code == 201
+    added = system.http.post(f"/v1/collections/{collection}/items", json={"items": items})
+    assert added.is_success, added.text
+
+
+@pytest.mark.row("S0-20", "S0-21")
+def test_what_a_failing_command_says_is_kept_as_far_as_it_can_be(system: System) -> None:
+    work(system, "nul", {"key": "k"})
+    command = ("sh", "-c", r"printf 'oops\000binary\377' >&2; exit 1")
+    done = reelmill(system, "worker", "run", "-c", "nul", "--", *command)
+    assert (done.returncode, done.stderr) == (Exit.FAILED, "0 completed, 1 not\n")
+    item = json.loads(reelmill(system, "items", "show", "k", "-c", "nul", "--json").stdout)
+    assert (item["state"], item["attempt"], item["error"]) == ("failed", 1, "oopsbinary\ufffd")
