@@ -4,8 +4,11 @@ with Worker(url, token, "segments", "me") as worker:
     for item in worker:
         download(item["key"], item["attributes"])
         worker.report(item, "completed")
+
+Raises httpx.HTTPStatusError when it is refused. That nobody answers is no error: it is logged, and asked again.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -18,9 +21,14 @@ from uuid import uuid4
 
 import httpx
 
+log = logging.getLogger("reelmill.worker")
 WAIT_SECONDS = 5.0
 PARTING_SECONDS = 30.0
 """How long one that is to stop goes on telling what it has done while nobody answers."""
+AGAIN = frozenset({429, 503})
+"""Answers that say when to come again."""
+NEVER = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""What is wrong with a question itself, and will be whenever it is asked."""
 
 
 class Lost(Exception):
@@ -57,6 +65,7 @@ class Worker:
         self._until = float("inf")
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
+        self._answered = True
 
     def __enter__(self) -> Self:
         return self
@@ -144,11 +153,20 @@ class Worker:
         while True:
             try:
                 answer = self._http.post(self._at + path, json=body, headers=key)
-            except httpx.TransportError:
-                if time.monotonic() > self._until:
+            except httpx.TransportError as error:
+                if time.monotonic() > self._until or isinstance(error, NEVER):
                     raise
+                self._miss(error)
                 time.sleep(1.0)
                 continue
-            if answer.status_code != 503 or time.monotonic() > self._until:
+            self._answered = True
+            if answer.status_code not in AGAIN or time.monotonic() > self._until:
                 return answer
             time.sleep(float(answer.headers.get("Retry-After", "1")))
+
+    def _miss(self, error: httpx.TransportError) -> None:
+        """Tell once that nobody answers, until somebody does."""
+        if self._answered:
+            where = self._at.partition("/v1/")[0]
+            log.warning("No answer from %s (%s); asking again until there is one.", where, type(error).__name__)
+        self._answered = False

@@ -81,7 +81,7 @@ class Client:
         with self._http.stream("GET", path) as response:
             if response.is_error:
                 response.read()
-                raise _refusal(response)
+                raise refusal(response)
             with partial.open("wb") as sink:
                 for chunk in response.iter_bytes(CHUNK):
                     sink.write(chunk)
@@ -116,10 +116,9 @@ class Client:
         try:
             response = self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            where = self._http.base_url
-            raise Refused(f"No answer from {where} ({type(error).__name__}). Is it up? Try: reelmill up") from None
+            raise unanswered(str(self._http.base_url), error) from None
         if response.is_error:
-            raise _refusal(response)
+            raise refusal(response)
         return response
 
 
@@ -130,7 +129,13 @@ def _chunks(path: Path, seen: Callable[[int], None]) -> Iterator[bytes]:
             yield chunk
 
 
-def _refusal(response: httpx.Response) -> Refused:
+def unanswered(url: str, error: httpx.HTTPError) -> Refused:
+    """The sentence for a gateway that says nothing."""
+    return Refused(f"No answer from {url} ({type(error).__name__}). Is it up? Try: reelmill up")
+
+
+def refusal(response: httpx.Response) -> Refused:
+    """A problem's sentence and its exit code."""
     try:
         problem = orjson.loads(response.content)
         sentence = f"{problem['detail']} [{problem['code']}]"

@@ -1,14 +1,16 @@
 """`reelmill worker run`: takes items and runs a command for each; Ctrl-C gives back what is not done."""
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 from typing import Annotated, Any
 
+import httpx
 import typer
 
-from infra.cli.client import Refused
+from infra.cli.client import Refused, refusal, unanswered
 from infra.cli.context import client, talk
 from infra.cli.exits import Exit
 from infra.cli.items import Collection
@@ -36,28 +38,39 @@ def run(
     The command gets the attributes as ITEM_<NAME> in its environment. Ctrl-C and SIGTERM give back what is not done.
     """
     where = client(context)
-    done = failed = 0
-    with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
-        # Not by way of SIGINT: whoever is started in the background by a script does not hear that one.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        for item in worker:
-            state, error = _work(command, item)
-            try:
-                worker.report(item, state, error)
-            except Lost as lost:
-                talk.print(f"{item['key']}: {lost}", markup=False, style="yellow")
-            done += state == "completed"
-            failed += state != "completed"
+    logging.getLogger("reelmill.worker").addHandler(logging.StreamHandler())
+    try:
+        with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
+            # Not by way of SIGINT: whoever is started in the background by a script does not hear that one.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            done, failed = _all(worker, command)
+    except httpx.HTTPStatusError as error:
+        raise refusal(error.response) from None
+    except httpx.HTTPError as error:
+        raise unanswered(where.url, error) from None
     talk.print(f"{done} completed, {failed} not")
     if failed:
         raise typer.Exit(Exit.FAILED)
 
 
+def _all(worker: Worker, command: list[str]) -> tuple[int, int]:
+    """Work on all that there is; how much was completed, and how much not."""
+    done = failed = 0
+    for item in worker:
+        state, error = _work(command, item)
+        try:
+            worker.report(item, state, error)
+        except Lost as lost:
+            talk.print(f"{item['key']}: {lost}", markup=False, style="yellow")
+        done += state == "completed"
+        failed += state != "completed"
+    return done, failed
+
+
 def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:
     words = [word.replace("{key}", item["key"]).replace("{partition}", item["partition"]) for word in command]
-    given = {f"ITEM_{name.upper()}": str(value) for name, value in item["attributes"].items() if "\0" not in str(value)}
     try:
-        ended = subprocess.run(words, env=os.environ | given, stderr=subprocess.PIPE, check=False)
+        ended = subprocess.run(words, env=os.environ | _given(item), stderr=subprocess.PIPE, check=False)
     except OSError as error:
         raise Refused(f"The command cannot be run: {error}", Exit.USAGE) from None
     if ended.returncode == 0:
@@ -65,3 +78,9 @@ def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:
     # No text that is kept has a NUL: a report with one would be refused, and the attempt not counted.
     said = ended.stderr.replace(b"\0", b"").decode(errors="replace")[-TOLD_BYTES:].strip()
     return "missing" if ended.returncode == MISSING else "failed", said or f"exit code {ended.returncode}"
+
+
+def _given(item: dict[str, Any]) -> dict[str, str]:
+    """Its attributes as variables, but for those that no environment can hold."""
+    made = {name.upper(): str(value) for name, value in item["attributes"].items()}
+    return {f"ITEM_{n}": value for n, value in made.items() if n and "=" not in n and "\0" not in n + value}

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from infra.cli.exits import Exit
+from infra.tokens import Role
 from tests.furniture import handing_out
 from tests.journey.test_cli import reelmill
-from tests.system import System, until
+from tests.journey.test_legacy_segments import as_role
+from tests.system import PATIENCE, System, until
 
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
@@ -112,3 +115,51 @@ def test_what_a_failing_command_says_is_kept_as_far_as_it_can_be(system: System)
     assert (done.returncode, done.stderr) == (Exit.FAILED, "0 completed, 1 not\n")
     item = json.loads(reelmill(system, "items", "show", "k", "-c", "nul", "--json").stdout)
     assert (item["state"], item["attempt"], item["error"]) == ("failed", 1, "oopsbinary\ufffd")
+
+
+@pytest.mark.row("S0-20", "S0-24")
+def test_a_worker_that_is_refused_says_why_in_a_sentence(system: System) -> None:
+    work(system, "closed", {"key": "k"})
+    with as_role(system, Role.READER, "only-looks") as reader:
+        looks = reader.headers["authorization"].removeprefix("Bearer ")
+    for collection, token, code, why in (
+        ("nowhere", system.token, Exit.NOT_FOUND, "[unknown_collection]"),
+        ("closed", "nobody's", Exit.DENIED, "[bad_credentials]"),
+        ("closed", looks, Exit.DENIED, "[forbidden]"),
+        ("not a name", system.token, Exit.USAGE, "collection"),
+    ):
+        done = reelmill(system, "worker", "run", "-c", collection, "--", "true", REELMILL_TOKEN=token)
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
+        assert why in done.stderr
+    nowhere = reelmill(system, "worker", "run", "--", "true", REELMILL_URL="gateway:8000")
+    assert (nowhere.returncode, nowhere.stderr[:11]) == (Exit.FAILED, "No answer f")
+    assert counts(system, "closed") == {"available": 1}
+
+
+@pytest.mark.row("S0-02", "S0-20")
+def test_an_attribute_that_no_environment_has_room_for_is_left_out(system: System) -> None:
+    work(system, "odd", {"key": "k", "attributes": {"a=b": 1, "": 2, "n\0l": 3, "nul": "\0", "Fine one": 5}})
+    ours = "' '.join(sorted(name + '=' + os.environ[name] for name in os.environ if name.startswith('ITEM_')))"
+    command = (sys.executable, "-c", f"import os, sys; sys.exit({ours})")
+    assert reelmill(system, "worker", "run", "-c", "odd", "--", *command).returncode == Exit.FAILED
+    item = json.loads(reelmill(system, "items", "show", "k", "-c", "odd", "--json").stdout)
+    assert (item["attempt"], item["error"]) == (1, "ITEM_FINE ONE=5")
+
+
+@pytest.mark.row("S0-12")
+def test_a_worker_whom_nobody_answers_says_so_once_and_goes_on(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    with socket.create_server(("127.0.0.1", 0)) as server, said.open("wb") as sink:
+        server.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        worker = subprocess.Popen(
+            [sys.executable, "-c", f"{HEARS}; from infra.cli.app import main; main()", "worker", "run", "--", "true"],
+            env=os.environ | {"REELMILL_URL": url, "REELMILL_TOKEN": "any"},
+            stderr=sink,
+        )
+        for _ in range(3):
+            server.accept()[0].close()
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(timeout=PATIENCE) == 130
+    [line] = said.read_text().splitlines()
+    assert line.startswith(f"No answer from {url} (")

@@ -403,3 +403,26 @@ def test_a_worker_that_is_interrupted_as_its_answer_comes_gives_it_back(
     with pytest.raises(KeyboardInterrupt), worker:
         next(iter(worker))
     assert by_state(running, here) == {"available": 3}
+
+
+@pytest.mark.row("S0-12")
+def test_a_worker_that_asks_too_often_waits_as_long_as_it_is_told(
+    running: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = new_collection(running, 1)
+    ask = httpx.Client.post
+    refused: list[str] = []
+
+    def often(self: httpx.Client, url: str, **more: Any) -> httpx.Response:
+        what = url.rpartition("/")[2]
+        if what in refused:
+            return ask(self, url, **more)
+        refused.append(what)
+        return httpx.Response(429, headers={"Retry-After": "0"}, request=httpx.Request("POST", url))
+
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w") as worker:
+        monkeypatch.setattr(httpx.Client, "post", often)
+        for item in worker:
+            worker.report(item, "completed")
+    assert refused == ["leases", "submit"]
+    assert by_state(running, here) == {"completed": 1}
