@@ -47,7 +47,8 @@ class Terms:
 class Worker:
     """Items of one collection, one at a time out of leases. Leave the `with` block to give back the rest.
 
-    Without `forever` it ends when there is nothing to take. Not for several threads.
+    Without `forever` it ends when there is nothing to take. When a lease is over before its time, what is left of it
+    is not yielded any more. Not for several threads.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Worker:
         self._terms = {key: value for key, value in given.items() if value is not None}
         self._forever = forever
         self._lease: str | None = None
+        self._over: str | None = None
         self._asked: str | None = None
         self._left: list[dict[str, Any]] = []
         self._stopped = threading.Event()
@@ -83,6 +85,8 @@ class Worker:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Items, as they are taken: `key`, `partition`, `attempt`, `attributes`."""
         while not self._stopped.is_set():
+            if self._over == self._lease:
+                self._left = []
             if not self._left:
                 wait = self._take()
                 if wait is not None:
@@ -106,7 +110,7 @@ class Worker:
             raise Lost(answer.json()["code"])
         answer.raise_for_status()
         if answer.json()["open"] == 0:
-            self._lease = None
+            self._lease, self._left = None, []  # of what may be left, nothing is ours any more
 
     def _give_back(self) -> None:
         asked, self._asked = self._asked, None
@@ -140,12 +144,13 @@ class Worker:
         return None
 
     def _keep(self, seconds: float) -> None:
-        """Extend whatever lease there is, three times in its life."""
+        """Extend whatever lease there is, three times in its life; one that is over is noted."""
         while not self._closed.wait(seconds):
             lease = self._lease
             if lease is not None:
                 with suppress(httpx.TransportError):
-                    self._send(f"/{lease}/extend", {})
+                    if self._send(f"/{lease}/extend", {}).status_code in {404, 409}:
+                        self._over = lease
 
     def _send(self, path: str, body: dict[str, Any], name: str | None = None) -> httpx.Response:
         """Ask; while nobody hands out items, again. Of one that is to stop, not for long any more."""

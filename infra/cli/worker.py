@@ -33,7 +33,7 @@ def run(
     partition: Annotated[str | None, typer.Option(help="Only of this partition.")] = None,
     forever: Annotated[bool, typer.Option(help="Wait for more when there is nothing.")] = False,
 ) -> None:
-    """Run a command for every item: exit code 0 is completed, 44 missing, any other failed.
+    """Run a command for every item: exit code 0 is completed, 44 missing, any other failed. 1 when not all completed.
 
     The command gets the attributes as ITEM_<NAME> in its environment. Ctrl-C and SIGTERM give back what is not done.
     """
@@ -43,28 +43,30 @@ def run(
         with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
             # Not by way of SIGINT: whoever is started in the background by a script does not hear that one.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-            done, failed = _all(worker, command)
+            done, failed, lost = _all(worker, command)
     except httpx.HTTPStatusError as error:
         raise refusal(error.response) from None
     except httpx.HTTPError as error:
         raise unanswered(where.url, error) from None
-    talk.print(f"{done} completed, {failed} not")
-    if failed:
+    talk.print(f"{done} completed, {failed} not" + (f", {lost} lost" if lost else ""))
+    if failed or lost:
         raise typer.Exit(Exit.FAILED)
 
 
-def _all(worker: Worker, command: list[str]) -> tuple[int, int]:
-    """Work on all that there is; how much was completed, and how much not."""
-    done = failed = 0
+def _all(worker: Worker, command: list[str]) -> tuple[int, int, int]:
+    """Work on all that there is; how much was completed, how much not, and of how much nobody took our word."""
+    done = failed = lost = 0
     for item in worker:
         state, error = _work(command, item)
         try:
             worker.report(item, state, error)
-        except Lost as lost:
-            talk.print(f"{item['key']}: {lost}", markup=False, style="yellow")
+        except Lost as why:
+            talk.print(f"{item['key']}: {why}", markup=False, style="yellow")
+            lost += 1
+            continue
         done += state == "completed"
         failed += state != "completed"
-    return done, failed
+    return done, failed, lost
 
 
 def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:

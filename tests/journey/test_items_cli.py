@@ -163,3 +163,23 @@ def test_a_worker_whom_nobody_answers_says_so_once_and_goes_on(tmp_path: Path) -
     assert worker.wait(timeout=PATIENCE) == 130
     [line] = said.read_text().splitlines()
     assert line.startswith(f"No answer from {url} (")
+
+
+@pytest.mark.row("S0-11", "S0-21")
+def test_what_a_worker_has_lost_is_neither_completed_nor_done(system: System) -> None:
+    work(system, "taken", *({"key": f"k{n}"} for n in range(3)))
+    # Somebody with a say has set one by hand while it was worked on.
+    by_hand = """if 1:
+        import json, os, sys, urllib.request
+        if sys.argv[1] == "k1":
+            urllib.request.urlopen(urllib.request.Request(
+                os.environ["REELMILL_URL"] + "/v1/collections/taken/moves",
+                json.dumps({"moves": [{"key": "k1", "state": "missing"}]}).encode(),
+                {"Authorization": "Bearer " + os.environ["REELMILL_TOKEN"], "Content-Type": "application/json"},
+            ))
+    """
+    run = ("worker", "run", "-c", "taken", "--batch", "3", "--", sys.executable, "-c", by_hand, "{key}")
+    done = reelmill(system, *run)
+    assert done.stderr.splitlines() == ["k1: finished", "2 completed, 0 not, 1 lost"]
+    assert done.returncode == Exit.FAILED
+    assert counts(system, "taken") == {"completed": 2, "missing": 1}

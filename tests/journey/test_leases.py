@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from infra import collections, db
 from infra.leasing.collection import enter
-from infra.worker import Terms, Worker
+from infra.worker import Lost, Terms, Worker
 from schemas.bundles import BUNDLE, answers_of, bundled
 from tests.broker import parameters
 from tests.furniture import handing_out
@@ -426,3 +426,43 @@ def test_a_worker_that_asks_too_often_waits_as_long_as_it_is_told(
             worker.report(item, "completed")
     assert refused == ["leases", "submit"]
     assert by_state(running, here) == {"completed": 1}
+
+
+@pytest.mark.row("S0-11", "S0-12")
+def test_a_worker_whose_lease_is_over_leaves_the_rest_of_it_alone(
+    running: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = new_collection(running, 3)
+    ask = httpx.Client.post
+    asked: list[int] = []
+
+    def counted(self: httpx.Client, url: str, **more: Any) -> httpx.Response:
+        answer = ask(self, url, **more)
+        if url.endswith("/extend"):
+            asked.append(answer.status_code)
+        return answer
+
+    monkeypatch.setattr(httpx.Client, "post", counted)
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(batch=3, ttl=3)) as worker:
+        items = iter(worker)
+        first = next(items)
+        until(lambda: running.http.post(f"{here}/release", json={"older_than": 0}).is_success, "it is given back")
+        other = {"count": 3, "worker": "other"}
+        until(lambda: running.http.post(f"{here}/leases", json=other).json().get("items"), "somebody else has them")
+        until(lambda: asked.count(409) > 1, "the worker has heard of it, and goes on")
+        with pytest.raises(Lost):
+            worker.report(first, "completed")
+        assert list(items) == []
+    assert by_state(running, here) == {"leased": 3}
+
+
+def test_a_worker_whose_lease_others_have_emptied_takes_another(running: System) -> None:
+    here = new_collection(running, 3)
+    with Worker(running.url, running.token, here.rpartition("/")[2], "w", Terms(batch=3, ttl=600)) as worker:
+        items = iter(worker)
+        first, *others = next(items), *(f"k{n}" for n in range(3))
+        moves = [{"key": key, "state": "missing"} for key in others if key != first["key"]]
+        assert running.http.post(f"{here}/moves", json={"moves": moves}).json()["updated"] == 2
+        worker.report(first, "completed")
+        assert list(items) == []
+    assert by_state(running, here) == {"completed": 1, "missing": 2}
