@@ -1,5 +1,9 @@
 """`reelmill files`: put, list, get, remove."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +80,21 @@ def remove(
 def send(caller: Client, path: Path, direct: bool = False) -> dict[str, str]:
     """Upload one file with a progress bar; `direct`: to the store itself."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bars:
-        bar = bars.add_task(path.name, total=path.stat().st_size)
+    bars = Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal)
+    with settled(path) as whole, bars:
+        bar = bars.add_task(whole.name, total=whole.stat().st_size)
         way = caller.transfer if direct else caller.upload
-        return way(path, seen=lambda count: bars.advance(bar, count))
+        return way(whole, seen=lambda count: bars.advance(bar, count))
+
+
+@contextmanager
+def settled(path: Path) -> Iterator[Path]:
+    """A file as it is; of a pipe, which has no size and can be read once, a copy of the same name."""
+    if path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        with path.open("rb") as source, copy.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        yield copy

@@ -15,6 +15,7 @@ from infra.cli.client import Client
 from infra.cli.context import Json, client, show, talk
 from infra.cli.exits import Exit
 from infra.cli.items import Collection
+from schemas.items import KEY_SEPARATOR, LONGEST_KEY, key_of
 
 AT_ONCE = 5000
 REPORT = "report.ndjson"
@@ -33,12 +34,15 @@ def set_state(
 ) -> None:
     """Set the state of every item that a file names: one a line, up to the first comma. 1 when one was refused."""
     caller = client(context)
-    with file.open(encoding="utf-8-sig", errors="surrogateescape") as source:
-        named = list(islice(_named(source), AT_ONCE + 1))
-    if len(named) <= AT_ONCE:
-        updated, refused = _at_once(caller, collection, state, named)
-    else:
-        updated, refused = _by_job(caller, collection, state, file, timeout)
+    # A job would have read the whole file before it misses its collection, and fail instead.
+    caller.call("GET", f"/v1/collections/{quote(collection)}")
+    with files.settled(file) as whole:
+        with whole.open(encoding="utf-8-sig", errors="surrogateescape") as source:
+            named = list(islice(_named(source), AT_ONCE + 1))
+        if len(named) <= AT_ONCE:
+            updated, refused = _at_once(caller, collection, state, named)
+        else:
+            updated, refused = _by_job(caller, collection, state, whole, timeout)
     if as_json:
         show({"updated": updated, "refused": [{"line": n, "key": ascii(k), "code": c} for n, k, c in sorted(refused)]})
     else:
@@ -52,7 +56,7 @@ def set_state(
 def _at_once(
     caller: Client, collection: str, state: str, named: Sequence[tuple[int, str]]
 ) -> tuple[int, list[Refusal]]:
-    sound = {key: number for number, key in named if key.isprintable() and _is_text(key)}
+    sound = {key: number for number, key in named if _is_text(key)}
     refused = [(number, key, "not_text") for number, key in named if key not in sound]
     if not sound:
         return 0, refused
@@ -80,14 +84,15 @@ def _by_job(caller: Client, collection: str, state: str, file: Path, timeout: fl
 
 
 def _named(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Keys as an import makes them, and as the job reads them; neither blank lines nor comments."""
     for number, line in enumerate(lines, 1):
-        key = line.partition(",")[0].strip()
-        if key and not key.startswith("#"):
+        key = key_of(line.partition(",")[0].split(KEY_SEPARATOR))
+        if key and not line.startswith("#"):
             yield number, key
 
 
 def _is_text(key: str) -> bool:
     try:
-        return len(key.encode()) <= 1024
+        return len(key.encode()) <= LONGEST_KEY and "\0" not in key
     except UnicodeEncodeError:
         return False

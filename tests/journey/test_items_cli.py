@@ -6,6 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +109,63 @@ def work(system: System, collection: str, *items: dict[str, object]) -> None:
     assert system.http.put(f"/v1/collections/{collection}", json={"retry_seconds": 600}).status_code == 201
     added = system.http.post(f"/v1/collections/{collection}/items", json={"items": items})
     assert added.is_success, added.text
+
+
+MANY = 5001
+"""Lines of a file that is worth a job."""
+ODD = ("no-break\u00a0space", "zero\u200dwidth", "soft\u00adhyphen", "two\x1fparts", "caf\u00e9", "tab\there")
+
+
+@pytest.mark.row("S0-16")
+@pytest.mark.parametrize("lines", [0, MANY], ids=["at once", "by a job"])
+def test_states_are_set_alike_however_many_lines_there_are(system: System, tmp_path: Path, lines: int) -> None:
+    name = f"alike-{lines}"
+    work(system, name, *({"key": key} for key in (*ODD, "#7")))
+    rest = [f"no{n}" for n in range(lines)]
+    given = [*ODD[:3], " two \x1f parts ", "cafe\u0301", ODD[5], "# 7", " #7", "n\0l", "x" * 1025, "\x1f", *rest]
+    keys = tmp_path / "keys.txt"
+    keys.write_text("\n".join(given))
+    told = reelmill(system, "items", "set-state", "completed", "-f", str(keys), "-c", name, "--json")
+    document = json.loads(told.stdout)
+    refused = [(each["line"], each["code"]) for each in document["refused"][:3]]
+    assert refused == [(9, "not_text"), (10, "not_text"), (11, "unknown_item")]
+    assert (told.returncode, document["updated"], len(document["refused"])) == (Exit.FAILED, 7, 3 + lines)
+    assert counts(system, name) == {"completed": 7}
+    nowhere = reelmill(system, "items", "set-state", "completed", "-f", str(keys), "-c", "nowhere")
+    assert nowhere.returncode == Exit.NOT_FOUND, nowhere.stderr
+    assert "[unknown_collection]" in nowhere.stderr
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Callable[[bytes], str]:
+    """Something to be read once, as a shell's `<(...)` is: says what it was given."""
+
+    def filled(content: bytes) -> str:
+        path = tmp_path / f"{uuid.uuid4().hex}.csv"
+        os.mkfifo(path)
+        threading.Thread(target=_fill, args=(path, content), daemon=True).start()
+        return str(path)
+
+    return filled
+
+
+def _fill(path: Path, content: bytes) -> None:
+    with suppress(BrokenPipeError):
+        path.write_bytes(content)
+
+
+@pytest.mark.row("S0-01", "S0-16")
+def test_a_pipe_is_as_good_as_a_file(system: System, pipe: Callable[[bytes], str]) -> None:
+    lines = b"id\n" + b"".join(b"p%d\n" % n for n in range(MANY))
+    assert reelmill(system, "items", "import", pipe(lines), "-c", "piped").returncode == Exit.OK
+    assert counts(system, "piped") == {"available": MANY}
+    few = reelmill(system, "items", "set-state", "missing", "-f", pipe(b"p0\np1\n"), "-c", "piped")
+    assert (few.returncode, few.stderr) == (Exit.OK, "2 updated, 0 refused\n")
+    many = reelmill(system, "items", "set-state", "completed", "-f", pipe(lines[3:]), "-c", "piped", "--json")
+    told = json.loads(many.stdout)
+    assert (told["updated"], [each["line"] for each in told["refused"]]) == (MANY - 2, [1, 2])
+    put = reelmill(system, "files", "put", pipe(b"hello"), "--json")
+    assert [file["size"] for file in json.loads(put.stdout)] == [5]
 
 
 @pytest.mark.row("S0-20", "S0-21")
