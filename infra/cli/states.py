@@ -4,14 +4,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import quote
 
 import orjson
 import typer
 
 from infra.cli import files, jobs
-from infra.cli.client import Client
+from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, show, talk
 from infra.cli.exits import Exit
 from infra.cli.items import Collection
@@ -33,6 +33,7 @@ def set_state(
     as_json: Json = False,
 ) -> None:
     """Set the state of every item that a file names: one a line, up to the first comma. 1 when one was refused."""
+    _check(state)
     caller = client(context)
     # A job would have read the whole file before it misses its collection, and fail instead.
     caller.call("GET", f"/v1/collections/{quote(collection)}")
@@ -51,6 +52,15 @@ def set_state(
         talk.print(f"{updated} updated, {len(refused)} refused")
     if refused:
         raise typer.Exit(Exit.FAILED)
+
+
+def _check(state: str) -> None:
+    """Raises Refused once, where each line would be refused alone."""
+    from schemas.leases import Reported  # noqa: PLC0415 - costs every command its time
+
+    *most, last = get_args(Reported)
+    if state not in {*most, last}:
+        raise Refused(f"There is no state {state!a} to set: {', '.join(most)} or {last}.", Exit.USAGE)
 
 
 def _at_once(

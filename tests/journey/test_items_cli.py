@@ -136,6 +136,17 @@ def test_states_are_set_alike_however_many_lines_there_are(system: System, tmp_p
     assert "[unknown_collection]" in nowhere.stderr
 
 
+@pytest.mark.row("S0-16")
+@pytest.mark.parametrize("lines", [3, MANY], ids=["at once", "by a job"])
+def test_a_state_that_is_none_is_refused_before_anything_is_sent(system: System, tmp_path: Path, lines: int) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text("".join(f"k{n}\n" for n in range(lines)))
+    told = reelmill(system, "items", "set-state", "null", "-f", str(keys), "-c", "nowhere")
+    states = "completed, missing, failed, nacked, available or running"
+    assert told.stderr == f"There is no state 'null' to set: {states}.\n"
+    assert told.returncode == Exit.USAGE
+
+
 @pytest.fixture
 def pipe(tmp_path: Path) -> Callable[[bytes], str]:
     """Something to be read once, as a shell's `<(...)` is: says what it was given."""
