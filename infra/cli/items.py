@@ -1,19 +1,25 @@
 """`reelmill items`: import a file, count, list, show."""
 
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import orjson
 import typer
 
 from infra.cli import files, jobs
 from infra.cli.client import Client, Refused
-from infra.cli.context import Json, client, data, show, table
+from infra.cli.context import Json, client, data, show, table, talk
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Items: what is handed out to workers under leases.")
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
 Timeout = jobs.Timeout
+REPORT = "report.ndjson"
+SHOWN = 10
 SEGMENT_LISTS = ("balanced_train_segments.csv", "eval_segments.csv", "unbalanced_train_segments.csv")
 
 
@@ -28,8 +34,13 @@ def import_file(
     timeout: Timeout = 3600,
     as_json: Json = False,
 ) -> None:
-    """Upload a file of items and import it; what is known keeps its progress. Makes the collection if need be."""
-    _import(context, path, collection, {"format": form, "key": key or [], "partition": partition}, timeout, as_json)
+    """Upload a file of items and import it; what is known keeps its progress. Makes the collection if need be.
+
+    Exit code 1 when lines were rejected.
+    """
+    params = {"format": form, "key": key or [], "partition": partition}
+    if _import(context, path, collection, params, timeout, as_json):
+        raise typer.Exit(Exit.FAILED)
 
 
 def audioset(
@@ -40,24 +51,50 @@ def audioset(
     timeout: Timeout = 3600,
     as_json: Json = False,
 ) -> None:
-    """Import AudioSet's segment lists, as many as there are under <root>/<audioset-path>/datasplits."""
+    """Import AudioSet's segment lists, as many as there are under <root>/<audioset-path>/datasplits.
+
+    Exit code 1 when lines were rejected.
+    """
     folder = root / audioset_path / "datasplits"
     there = [folder / name for name in SEGMENT_LISTS if (folder / name).is_file()]
     if not there:
         raise Refused(f"There is none of {', '.join(SEGMENT_LISTS)} in {folder}.", Exit.NOT_FOUND)
-    for path in there:
-        _import(context, path, collection, {"format": "audioset"}, timeout, as_json)
+    rejected = [_import(context, path, collection, {"format": "audioset"}, timeout, as_json) for path in there]
+    if any(rejected):
+        raise typer.Exit(Exit.FAILED)
 
 
 def _import(
     context: typer.Context, path: Path, collection: str, params: dict[str, Any], timeout: float, as_json: bool
-) -> None:
+) -> int:
+    """Import a file and say what became of it; returns how many lines were rejected."""
     caller = client(context)
     ensure(caller, collection)
     file = files.send(caller, path)
     asked = {"collection": collection, "file": file["sha256"]} | params
-    job = caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked})
-    jobs.conclude(jobs.follow(caller, job, timeout), as_json)
+    job = jobs.follow(caller, caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked}), timeout)
+    jobs.conclude(job, as_json)
+    rejected = int(job["result"]["rejected"])
+    if rejected and not as_json:
+        _show_rejected(caller, job["id"], rejected)
+    return rejected
+
+
+def _show_rejected(caller: Client, job_id: str, rejected: int) -> None:
+    lines = (each for each in report(caller, job_id) if each["outcome"] == "rejected")
+    for each in islice(lines, SHOWN):
+        talk.print(f"line {each['line']}: {each['reason']}", markup=False, style="red")
+    what = "line was" if rejected == 1 else "lines were"
+    talk.print(f"{rejected} {what} rejected. The whole report: reelmill jobs outputs {job_id} --to FOLDER")
+
+
+def report(caller: Client, job_id: str) -> Iterator[dict[str, Any]]:
+    """What a job says of lines that did not go as they should, one by one."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / REPORT
+        caller.download(f"/v1/jobs/{job_id}/outputs/{REPORT}", saved)
+        with saved.open("rb") as source:
+            yield from map(orjson.loads, source)
 
 
 def ensure(caller: Client, collection: str) -> None:

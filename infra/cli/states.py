@@ -1,24 +1,21 @@
 """`reelmill items set-state`: the items that a file names, at once or, when they are many, by a job."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 from urllib.parse import quote
 
-import orjson
 import typer
 
 from infra.cli import files, jobs
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, show, talk
 from infra.cli.exits import Exit
-from infra.cli.items import Collection
+from infra.cli.items import Collection, report
 from schemas.items import KEY_SEPARATOR, LONGEST_KEY, key_of
 
 AT_ONCE = 5000
-REPORT = "report.ndjson"
 
 Refusal = tuple[int, str, str]
 """A line, what stands there, and why it was refused."""
@@ -86,11 +83,8 @@ def _by_job(caller: Client, collection: str, state: str, file: Path, timeout: fl
     if job["state"] != "succeeded":
         jobs.conclude(job, as_json=False)
         raise typer.Exit(Exit.JOB_FAILED)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / REPORT
-        caller.download(f"/v1/jobs/{job['id']}/outputs/{REPORT}", report)
-        lines: list[dict[str, Any]] = [orjson.loads(line) for line in report.read_bytes().splitlines()]
-    return job["result"]["updated"], [(each["line"], each["key"], each["code"]) for each in lines]
+    refused = [(each["line"], each["key"], each["code"]) for each in report(caller, job["id"])]
+    return job["result"]["updated"], refused
 
 
 def _named(lines: Iterable[str]) -> Iterator[tuple[int, str]]:

@@ -147,6 +147,32 @@ def test_a_state_that_is_none_is_refused_before_anything_is_sent(system: System,
     assert told.returncode == Exit.USAGE
 
 
+@pytest.mark.row("S0-01", "S0-16")
+def test_lines_that_an_import_rejects_are_told_and_are_a_failure(system: System, tmp_path: Path) -> None:
+    lines = tmp_path / "items.jsonl"
+    good = [json.dumps({"key": f"k{n}"}) for n in range(3)]
+    lines.write_text("\n".join([good[0], "{", good[1], *["[]"] * 11, good[2]]))
+    told = reelmill(system, "items", "import", str(lines), "-c", "rejects")
+    assert told.returncode == Exit.FAILED
+    job_id = told.stdout.split()[0]
+    first, second, *_, last, end = told.stderr.splitlines()
+    assert (first, second, last) == ("line 2: not_json", "line 4: no_object", "line 12: no_object")
+    assert len(told.stderr.splitlines()) == 11
+    assert end == f"12 lines were rejected. The whole report: reelmill jobs outputs {job_id} --to FOLDER"
+    again = reelmill(system, "items", "import", str(lines), "-c", "rejects", "--json")
+    assert (again.returncode, json.loads(again.stdout)["result"]["rejected"]) == (Exit.FAILED, 12)
+    assert counts(system, "rejects") == {"available": 3}
+    # Of several files, the next is imported all the same.
+    splits = tmp_path / "audioset" / "datasplits"
+    splits.mkdir(parents=True)
+    head = "# one\n# two\n# YTID, start_seconds, end_seconds, positive_labels\n"
+    (splits / "balanced_train_segments.csv").write_text(f"{head}b0, 0.0, 9.0, /m/a\n, 0.0, 9.0, /m/a\n")
+    (splits / "eval_segments.csv").write_text(f"{head}e0, 0.0, 9.0, /m/a\n")
+    both = reelmill(system, "audioset", str(tmp_path), "-c", "rejected-root")
+    assert (both.returncode, both.stderr.splitlines()[0][:7]) == (Exit.FAILED, "line 5:")
+    assert counts(system, "rejected-root") == {"available": 2}
+
+
 @pytest.fixture
 def pipe(tmp_path: Path) -> Callable[[bytes], str]:
     """Something to be read once, as a shell's `<(...)` is: says what it was given."""
