@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     assert counts(system, "slow") == {"available": 4}
 
 
-def work(system: System, collection: str, *items: dict[str, object]) -> None:
+def work(system: System, collection: str, *items: dict[str, Any]) -> None:
     """A new collection with these items."""
     assert system.http.put(f"/v1/collections/{collection}", json={"retry_seconds": 600}).status_code == 201
     added = system.http.post(f"/v1/collections/{collection}/items", json={"items": items})
