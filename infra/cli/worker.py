@@ -20,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="Workers: run a command for every i
 MISSING = 44
 """A command that exits with this says that the item's source is gone."""
 TOLD_BYTES = 2000
+LONGEST_VARIABLE = 128 * 1024
+"""Bytes of `NAME=value` and the NUL behind it: Linux starts no command with a longer one."""
 
 
 @app.command("run", context_settings={"ignore_unknown_options": True})
@@ -84,5 +86,9 @@ def _work(command: list[str], item: dict[str, Any]) -> tuple[str, str | None]:
 
 def _given(item: dict[str, Any]) -> dict[str, str]:
     """Its attributes as variables, but for those that no environment can hold."""
-    made = {name.upper(): str(value) for name, value in item["attributes"].items()}
-    return {f"ITEM_{n}": value for n, value in made.items() if n and "=" not in n and "\0" not in n + value}
+    made = {f"ITEM_{name.upper()}": str(value) for name, value in item["attributes"].items() if name}
+    return {name: value for name, value in made.items() if "=" not in name and _fits(f"{name}={value}")}
+
+
+def _fits(variable: str) -> bool:
+    return "\0" not in variable and len(os.fsencode(variable)) < LONGEST_VARIABLE

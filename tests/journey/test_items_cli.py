@@ -237,7 +237,8 @@ def test_a_worker_that_is_refused_says_why_in_a_sentence(system: System) -> None
 
 @pytest.mark.row("S0-02", "S0-20")
 def test_an_attribute_that_no_environment_has_room_for_is_left_out(system: System) -> None:
-    work(system, "odd", {"key": "k", "attributes": {"a=b": 1, "": 2, "n\0l": 3, "nul": "\0", "Fine one": 5}})
+    odd = {"a=b": 1, "": 2, "n\0l": 3, "nul": "\0", "long": "\u00e9" * 70_000, "Fine one": 5}
+    work(system, "odd", {"key": "k", "attributes": odd})
     ours = "' '.join(sorted(name + '=' + os.environ[name] for name in os.environ if name.startswith('ITEM_')))"
     command = (sys.executable, "-c", f"import os, sys; sys.exit({ours})")
     assert reelmill(system, "worker", "run", "-c", "odd", "--", *command).returncode == Exit.FAILED
