@@ -66,17 +66,23 @@ class OneByOne:
 
 def _header(lines: Text, form: Format) -> tuple[list[str], int]:
     """The names of the columns, and how many lines they and what stands above them take."""
-    text, number = lines.line(), 1
-    while form is Format.AUDIOSET and "ytid" not in text.lower():
-        text, number = lines.line(), number + 1
-        if not text.startswith("#"):
-            raise Rejected("no_header", "The file has no line that names its columns.")
+    for number, text in enumerate(lines, 1):
+        names = _names(text, form)
+        # AudioSet's comments above it speak of numbers of ids: only a column that is called so makes a header.
+        if form is not Format.AUDIOSET or "ytid" in map(str.lower, names):
+            return names, number
+        if number > 1 and not text.startswith("#"):
+            break
+    raise Rejected("no_header", "The file has no line that names its columns.")
+
+
+def _names(text: str, form: Format) -> list[str]:
     line = text.lstrip("# ").rstrip("\r\n")
     try:
         names = next(csv.reader([line], delimiter=_delimiter(form), skipinitialspace=True), [])
     except csv.Error as error:  # such as a name as long as the file
         raise Rejected("no_header", f"The line that names the columns cannot be read: {error}.") from None
-    return [name.strip() for name in names], number
+    return [name.strip() for name in names]
 
 
 class Columns:

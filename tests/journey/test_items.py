@@ -15,6 +15,13 @@ import pytest
 from tests.furniture import handing_out
 from tests.system import System
 
+#: How the lists that AudioSet publishes begin.
+PUBLISHED = b"""# Segments csv created Sun Mar  5 10:54:31 2017
+# num_ytids=2, num_segs=2, num_unique_labels=3, num_positive_labels=4
+# YTID, start_seconds, end_seconds, positive_labels
+--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"
+--ZhevVpy1s, 50.000, 60.000, "/m/012xff"
+"""
 AUDIOSET = Path(__file__).parents[3] / "shared/data/audioset/datasplits/eval_segments.csv"
 LINES = 200_000
 MEMORY_LIMIT = 400 * 1024**2
@@ -108,7 +115,7 @@ def packed(**files: bytes) -> bytes:
     return sink.getvalue()
 
 
-@pytest.mark.row("S0-01")
+@pytest.mark.row("S0-01", "S0-02")
 @pytest.mark.parametrize(
     ("name", "content", "params", "keys"),
     [
@@ -124,8 +131,21 @@ def packed(**files: bytes) -> bytes:
             {"( )\x1fSigur Rós": {}},
         ),
         ("a.csv", b"id,x\na,1\n", {"columns": {"x": "label"}, "partition": "p"}, {"a": {"label": "1"}}),
+        (
+            "eval_segments.csv",
+            PUBLISHED,
+            {},
+            {
+                "--PJHxphWEs": {
+                    "start_seconds": "30.000",
+                    "end_seconds": "40.000",
+                    "positive_labels": "/m/09x0r,/t/dd00088",
+                },
+                "--ZhevVpy1s": {"start_seconds": "50.000", "end_seconds": "60.000", "positive_labels": "/m/012xff"},
+            },
+        ),
     ],
-    ids=["bom", "pandas", "tsv", "jsonl", "zip", "inventory", "mapped"],
+    ids=["bom", "pandas", "tsv", "jsonl", "zip", "inventory", "mapped", "published"],
 )
 def test_every_dialect(
     running: System, request: pytest.FixtureRequest, name: str, content: bytes, params: dict[str, Any], keys: Any
