@@ -22,7 +22,7 @@ REPORT = "report.ndjson"
 BATCH = 5000
 PIECE = 1024 * 1024
 #: To be raised whenever the same file would make other items than before.
-READING = 2
+READING = 3
 
 
 def import_items(params: ImportItems, workspace: Catalogue) -> Done:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from consumers.keeper.flat import columns_of
-from consumers.keeper.lines import Text, split
+from consumers.keeper.lines import LONGEST_LINE, Text, split
 from consumers.keeper.made import LONGEST_PARTITION, Bad, Made, Plain, Row, item
 from consumers.outcome import Rejected
 from schemas.catalogue import Format, ImportItems
@@ -17,6 +17,8 @@ from schemas.items import LONGEST_KEY, key_of
 
 KEYS = ("key", "id", "ytid")
 PARTITION = "partition"
+NOT_CSV = "not_csv"
+WRONG_WIDTH = "wrong_number_of_columns"
 AUDIOSET_SUFFIX = "_segments"
 
 
@@ -26,42 +28,91 @@ def of_table(text: Text, name: str, form: Format, wanted: ImportItems) -> Iterat
     columns = Columns(header, name, form, wanted)
     slowly = OneByOne(text, columns)
     while some := text.some():
-        made: Made | None = columns.plain(some, number + 1)
-        if made is None:
-            made, read = slowly.made(some, number + 1)
-        else:
-            read = some.count("\n") + (not some.endswith("\n"))
-        number += read
-        yield made
+        plain = columns.plain(some, number + 1)
+        if plain is not None:
+            number += some.count("\n") + (not some.endswith("\n"))
+            yield plain
+            continue
+        for made, read in slowly.made(some, number + 1):
+            number += read
+            yield made
 
 
 class OneByOne:
-    """Lines through a reader of CSV, which goes on behind them when the last field does."""
+    """Lines through a reader of CSV, which goes on behind them when the last field does.
+
+    A quote that nobody closes looks like a field of many lines. So a record of many lines must be as the standard wants
+    it and have all its columns; else its first line is to blame, and the others are read again. But only once: where
+    every line opens a quote the same lines would be read for ever, so what is misread for the second time is bad.
+    """
 
     def __init__(self, text: Text, columns: "Columns") -> None:
         self._columns = columns
         self._text = text
         self._held: deque[str] = deque()
-        self._reader = csv.reader(self._each(), delimiter=columns.delimiter, skipinitialspace=True)
+        self._again = 0
+        self._line = ""
+        self._alone = csv.reader(self._lines(), columns.dialect)
 
-    def _each(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
+        """Each line by itself. When a reader asks for more than there is, a quote is open: there will be a new one."""
+        while line := self._line:
+            self._line = ""
+            yield line
+        self._alone = csv.reader(self._lines(), self._columns.dialect)
+
+    def made(self, some: str, number: int) -> Iterator[tuple[list[Row | Bad], int]]:
+        """What these lines make, of which the first has this number, and how many were read, a part at a time.
+
+        A part ends where lines are to be read again: they may end in such lines themselves, and so on to the last one.
+        """
+        self._held.extend(split(some))
+        while self._held:
+            made: list[Row | Bad] = []
+            begun, again = number, self._again
+            while self._held and self._again == again:
+                number += self._record(number, made)
+            yield made, number - begun
+
+    def _record(self, number: int, made: list[Row | Bad]) -> int:
+        """Add what the next record makes; returns how many lines it takes."""
+        self._line = line = self._held.popleft()
+        alone = self._alone
+        others: list[str] = []
+        one: Row | Bad | None
+        try:
+            fields = next(alone)
+            if alone is not self._alone and not self._columns.is_comment(line):
+                fields = next(csv.reader(self._with(line, others), self._columns.dialect, strict=True))
+            one = self._columns.one(number, fields)
+        except csv.Error as error:
+            one = Bad(number, f"{NOT_CSV}: {error}")
+        if one is not None:
+            made.append(one)
+        if not others or not isinstance(one, Bad):
+            return 1 + len(others)
+        if one.reason == WRONG_WIDTH or one.reason.startswith(NOT_CSV):
+            others = self._read_before(others, number + 1)
+        made += [Bad(number + n, one.reason) for n in range(1, 1 + len(others))]
+        return 1 + len(others)
+
+    def _with(self, line: str, others: list[str]) -> Iterator[str]:
+        """A line and those behind it, as many as are asked for."""
+        size = len(line)
+        yield line
         while line := self._held.popleft() if self._held else self._text.line():
+            others.append(line)
+            size += len(line)
+            if size > LONGEST_LINE:
+                raise csv.Error("a quote is closed far away or not at all")
             yield line
 
-    def made(self, some: str, number: int) -> tuple[list[Row | Bad], int]:
-        """What these lines make, of which the first has this number, and how many were read."""
-        self._held.extend(split(some))
-        before = begun = self._reader.line_num
-        made: list[Row | Bad] = []
-        while self._held:
-            try:
-                one = self._columns.one(number + begun - before, next(self._reader))
-            except csv.Error as error:
-                one = Bad(number + begun - before, f"not_csv: {error}")
-            if one is not None:
-                made.append(one)
-            begun = self._reader.line_num
-        return made, begun - before
+    def _read_before(self, lines: list[str], number: int) -> list[str]:
+        """Those of these lines that have been read again already. The others will be."""
+        before = max(0, min(self._again - number + 1, len(lines)))
+        self._held.extendleft(reversed(lines[before:]))
+        self._again = max(self._again, number + len(lines) - 1)
+        return lines[:before]
 
 
 def _header(lines: Text, form: Format) -> tuple[list[str], int]:
@@ -99,15 +150,20 @@ class Columns:
         self._labels = [names[n] for n in self._kept]
         self._comments = form is Format.AUDIOSET
         self.delimiter = _delimiter(form)
+        self.dialect = csv.reader((), delimiter=self.delimiter, skipinitialspace=True).dialect
         self._width = len(header)
         self._ends = self._plain_ends()
+
+    def is_comment(self, line: str) -> bool:
+        """Whether a line is no row, whatever its quotes are."""
+        return self._comments and line.lstrip(" ").startswith(("#", '"#'))
 
     def one(self, number: int, fields: Sequence[str]) -> Row | Bad | None:
         """What a line makes; nothing of one that is empty or a comment."""
         if not fields or (self._comments and fields[0].startswith("#")):
             return None
         if len(fields) != self._width:
-            return Bad(number, "wrong_number_of_columns")
+            return Bad(number, WRONG_WIDTH)
         where = self._partition if self._part_place is None else fields[self._part_place].strip()
         key = key_of([fields[place] for place in self._key_places])
         return item(number, key, where, dict(zip(self._labels, [fields[n] for n in self._kept], strict=True)))

@@ -171,6 +171,16 @@ def test_keys_come_again_in_another_file_of_an_archive(running: System) -> None:
     assert told == [(2, "a"), (3, "b")]
 
 
+@pytest.mark.row("S0-01")
+def test_a_quote_that_nobody_closes_costs_its_own_line(running: System) -> None:
+    lines = [b"id%d,a,b,c\n" % n for n in range(20_000)]
+    lines[50] = b'"id50,a,b,c\n'
+    done = imported(running, "stray", b"id,x,y,z\n" + b"".join(lines), "a.csv")
+    assert (done["result"]["lines"], done["result"]["inserted"], done["result"]["rejected"]) == (20_000, 19_999, 1)
+    [told] = report(running, done)
+    assert (told["line"], told["outcome"]) == (52, "rejected")
+
+
 @pytest.mark.parametrize(
     ("content", "params", "code"),
     [

@@ -102,6 +102,68 @@ def test_lines_keep_their_numbers() -> None:
     assert [(each["line"], each["reason"]) for each in report] == [(6, "wrong_number_of_columns")]
 
 
+@pytest.mark.row("S0-01")
+@pytest.mark.parametrize(
+    ("many", "stray", "further_down"),
+    [
+        (20_000, '"id50,a,b,c\n', {}),
+        (300, '"id50,a,b,c\n', {}),
+        (300, 'id50,a,b,"c\n', {}),
+        (300, '"id50,a,b,c\n', {100: 'id100,a,b,c"\n'}),
+        (300, 'id50,"a,b,c\n', {100: 'id100,"a",b,c\n'}),
+        (300, 'id50,"a,b,c\n', {100: 'id100,"a\n', 101: 'a",b,c\n'}),
+    ],
+    ids=["a field too long", "the end", "the end, last field", "columns", "a field in quotes", "a field of two lines"],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a_segments.csv"])
+def test_a_quote_that_nobody_closes_costs_its_own_line(
+    many: int, stray: str, further_down: dict[int, str], name: str
+) -> None:
+    there = {n: f"id{n},a,b,c\n" for n in range(many)} | {50: stray} | further_down
+    head = "# ytid,x,y,z\n" if name == "a_segments.csv" else "id,x,y,z\n"
+    items, report = staged(head + "".join(there.values()), name, 1000)
+    assert [each["line"] for each in report] == [52]
+    rows_there = [n for n, line in there.items() if n != 50 and line.startswith("id")]
+    assert [(line, key) for line, key, _, _ in items] == [(n + 2, f"id{n}") for n in rows_there]
+
+
+def test_a_last_line_whose_quote_nobody_closes_is_no_item() -> None:
+    items, report = staged('id,n\na,1\nb,"2', "a.csv")
+    assert [key for _, key, _, _ in items] == ["a"]
+    assert [each["line"] for each in report] == [3]
+
+
+def test_of_what_cannot_be_kept_every_line_is_told() -> None:
+    items, report = staged('id,n\na,1\nb,"\udcff\n2,3\n"\nc,"3\n3"\n', "a.csv")
+    assert [(line, key) for line, key, _, _ in items] == [(2, "a"), (6, "c")]
+    assert [(each["line"], each["reason"]) for each in report] == [(n, "bad_character") for n in (3, 4, 5)]
+
+
+def test_a_comment_is_one_line_whatever_its_quotes() -> None:
+    items, report = staged('# ytid,n\n# said, "nobody\na,1\n"# said\nb,2\n"c",3\n', "a_segments.csv")
+    assert [(line, key) for line, key, _, _ in items] == [(3, "a"), (5, "b"), (6, "c")]
+    assert report == []
+
+
+def test_where_every_line_opens_a_quote_and_closes_one_each_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LONGEST_LINE", 1000)
+    items, report = staged("id,x\n" + 'a","\n' * 5000, "a.csv")
+    assert items == []
+    assert [each["line"] for each in report] == list(range(2, 5002))
+
+
+def test_of_quotes_that_nobody_closes_a_few_are_told_at_a_time() -> None:
+    lines = [f'"id{n},a\n' if n % 100 == 50 else f"id{n},a\n" for n in range(20_000)]
+    wanted = ImportItems.model_validate({"collection": "c", "file": "0" * 64})
+    source = Staging(rows(Text(iter(["id,x\n", *lines])), "a.csv", wanted), io.BytesIO())
+    pieces = list(iter(lambda: source.read(2**20), b""))
+    assert max(map(len, pieces)) < 10_000
+    assert [int(line.split(b"\t")[0]) - 2 for line in b"".join(pieces).splitlines()] == [
+        n for n in range(20_000) if n % 100 != 50
+    ]
+    assert source.rejected == 200
+
+
 def test_what_a_reader_refuses_is_refused_among_plain_lines_and_alone() -> None:
     long = "x" * (csv.field_size_limit() + 1)
     for batch in (1, 5):
