@@ -22,7 +22,11 @@ class Format(StrEnum):
 
 
 class ImportItems(Strict):
-    """Bring the lines of a file, plain, gzip or zip, into a collection. What is known keeps its progress."""
+    """Bring the lines of a file, plain, gzip or zip, into a collection. What is known keeps its progress.
+
+    In a zip with tables (.csv, .tsv, .tab, .jsonl or .ndjson, also .gz of these) only these are read; the result names
+    the first hundred other files as `passed_over`.
+    """
 
     collection: Name
     file: FileReference

@@ -1,7 +1,7 @@
 """`items.import` and `items.set_state`: files of items, with a word about every line that did not go as it should."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
@@ -21,23 +21,26 @@ from schemas.items import KEY_SEPARATOR, LONGEST_KEY, key_of
 REPORT = "report.ndjson"
 BATCH = 5000
 PIECE = 1024 * 1024
+#: Of the files of an archive that are passed over, and of the name of each.
+MOST_NAMED, LONGEST_NAME = 100, 200
 #: To be raised whenever the same file would make other items than before.
-READING = 3
+READING = 4
 
 
 def import_items(params: ImportItems, workspace: Catalogue) -> Done:
     """Stage the file as it is read, merge it at once. Merged, it stays so: a later attempt only tells it."""
     report = workspace.scratch / REPORT
     merged = next(iter(workspace.checkpoints()), None)
+    others: list[str] = []
     with report.open("wb") as sink:
-        source = Staging(_items(params, workspace), sink)
+        source = Staging(_items(params, workspace, others), sink)
         if merged is None:
             merged = _merged(params, source, workspace)
         while source.read(PIECE):
             pass
     if merged is None:
         raise Rejected("unknown_collection", "There is no such collection.")
-    return _told(merged, source.rejected, report, workspace)
+    return _told(merged, source.rejected, others, report, workspace)
 
 
 def _merged(params: ImportItems, source: "Staging", workspace: Catalogue) -> Step | None:
@@ -50,7 +53,7 @@ def _merged(params: ImportItems, source: "Staging", workspace: Catalogue) -> Ste
         raise
 
 
-def _told(merged: Step, rejected: int, report: Path, workspace: Catalogue) -> Done:
+def _told(merged: Step, rejected: int, others: Sequence[str], report: Path, workspace: Catalogue) -> Done:
     record = merged.record
     with report.open("ab") as sink:
         for outcome in ("duplicate", "updated"):
@@ -58,7 +61,10 @@ def _told(merged: Step, rejected: int, report: Path, workspace: Catalogue) -> Do
                 _say(sink, {"line": number, "outcome": outcome, "key": key})
     counts = {name: record[name] for name in ("inserted", "updated", "unchanged", "duplicate")}
     artifact = workspace.store(REPORT, report, "application/x-ndjson")
-    return Done({"lines": sum(counts.values()) + rejected, **counts, "rejected": rejected}, (artifact,))
+    result: dict[str, Any] = {"lines": sum(counts.values()) + rejected, **counts, "rejected": rejected}
+    if others:
+        result["passed_over"] = [name[:LONGEST_NAME] for name in others[:MOST_NAMED]]
+    return Done(result, (artifact,))
 
 
 def _name(params: ImportItems, workspace: Catalogue) -> str:
@@ -67,9 +73,9 @@ def _name(params: ImportItems, workspace: Catalogue) -> str:
     return sha256(told).hexdigest()
 
 
-def _items(params: ImportItems, workspace: Catalogue) -> Iterator[Made]:
+def _items(params: ImportItems, workspace: Catalogue, others: list[str]) -> Iterator[Made]:
     path = workspace.input(params.file)
-    for name, text in lines.texts(path, workspace.name(params.file)):
+    for name, text in lines.texts(path, workspace.name(params.file), others):
         yield from rows(text, name, params)
 
 

@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from consumers.outcome import Rejected
 
+TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 MOST_MEMBERS = 100
@@ -56,9 +57,10 @@ def split(piece: str) -> list[str]:
     return io.StringIO(piece, newline="").readlines()
 
 
-def texts(path: Path, name: str) -> Iterator[tuple[str, Text]]:
+def texts(path: Path, name: str, others: list[str] | None = None) -> Iterator[tuple[str, Text]]:
     """Each text in a file: what it is called, and its lines as they come.
 
+    Whoever gives a list of `others` wants of an archive with tables only these; what else is in it is named there.
     Bytes that are no UTF-8 become surrogates. Raises Rejected for what cannot be unpacked, or is too much.
     """
     with path.open("rb") as file:
@@ -67,23 +69,36 @@ def texts(path: Path, name: str) -> Iterator[tuple[str, Text]]:
         with gzip.open(path) as packed:
             yield name.removesuffix(".gz"), Text(_pieces(cast(IO[bytes], packed)))
     elif magic == ZIP:
-        yield from _members(path)
+        yield from _members(path, others)
     else:
         with path.open("rb") as plain:
             yield name, Text(_pieces(plain))
 
 
-def _members(path: Path) -> Iterator[tuple[str, Text]]:
+def _members(path: Path, others: list[str] | None) -> Iterator[tuple[str, Text]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+            if others is not None and any(_is_table(info.filename) for info in members):
+                others += [info.filename for info in members if not _is_table(info.filename)]
+                members = [info for info in members if _is_table(info.filename)]
             if len(members) > MOST_MEMBERS:
                 raise Rejected("bad_archive", f"The archive has more than {MOST_MEMBERS} files.")
             for info in members:
                 with archive.open(info) as member:
-                    yield info.filename.rpartition("/")[2], Text(_pieces(member))
+                    yield _member(info.filename.rpartition("/")[2], member)
     except BROKEN as error:
         raise Rejected("bad_archive", f"The archive cannot be unpacked: {type(error).__name__}.") from error
+
+
+def _member(name: str, member: IO[bytes]) -> tuple[str, Text]:
+    if cast(zipfile.ZipExtFile, member).peek(len(GZIP)).startswith(GZIP):
+        return name.removesuffix(".gz"), Text(_pieces(cast(IO[bytes], gzip.open(member))))
+    return name, Text(_pieces(member))
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(TABLES)
 
 
 def _wanted(name: str) -> bool:

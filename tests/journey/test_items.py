@@ -163,6 +163,17 @@ def test_every_dialect(
 
 
 @pytest.mark.row("S0-01")
+def test_of_an_archive_with_tables_only_these_are_read(running: System) -> None:
+    files = {"README.txt": b"Two tables,\nand a picture\n", "a.csv": b"id,n\na,1\n", "dot.png": b"\x89PNG\r\n\x1a\n\0"}
+    content = packed(**files, **{"deep/b.TSV.gz": gzip.compress(b"id\tn\nb\t1\n")})
+    done = imported(running, "tables", content, "more.zip")
+    assert (done["result"]["lines"], done["result"]["inserted"]) == (2, 2)
+    assert done["result"]["passed_over"] == ["README.txt", "dot.png"]
+    bare = imported(running, "no-tables", packed(**{"README.txt": b"id\na\n"}), "bare.zip")
+    assert (bare["result"]["inserted"], "passed_over" in bare["result"]) == (1, False)
+
+
+@pytest.mark.row("S0-01")
 def test_keys_come_again_in_another_file_of_an_archive(running: System) -> None:
     content = packed(a_dot_csv=b"id,n\na,1\nb,1\nc,1\n", b_dot_csv=b"id,n\na,2\nd,2\nb,2\n")
     done = imported(running, "archived", content, "two.zip")
