@@ -24,6 +24,8 @@ IDEMPOTENCY = {
 REPEATABLE = {
     "/v1/jobs",
     "/analysis",
+    "/api/download/next",
+    "/api/download/batch",
     "/v1/projects/{project_id}/uploads",
     "/v1/datasets/{group}/versions",
     "/v1/classifiers/{classifier_id}/exports",
@@ -95,7 +97,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     names = re.findall(r"{(\w+)(?::\w+)?}", endpoint.path)
     path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
     query = [{"name": n, "in": "query", "schema": {"type": "string"}} for n in endpoint.query]
-    return [*path, *query, *([IDEMPOTENCY] if endpoint.path in REPEATABLE and endpoint.body else [])]
+    return [*path, *query, *([IDEMPOTENCY] if endpoint.path in REPEATABLE and endpoint.method == "POST" else [])]
 
 
 def _success(status: int, reply: type[BaseModel] | str | None) -> dict[str, Any]:

@@ -9,19 +9,19 @@ from starlette.responses import Response
 
 from gateway import collections as native
 from gateway.bodies import read
-from gateway.leases import answered, identity, order_of
+from gateway.leases import answered, identity, order_of, request_id
 from gateway.legacy.paging import document
 from gateway.problems import Problem
+from gateway.repeats import repeat_of
 from gateway.services import services, transact
 from gateway.wire import gone
-from infra import collections
+from infra import collections, repeats
 from infra.collections import UnknownCollection
-from infra.ids import new_id
 from infra.tokens import Role
 from schemas.collections import ItemView
 from schemas.fields import Strict
 from schemas.items import ItemKey, ItemState
-from schemas.leases import MOST_RESULTS
+from schemas.leases import MOST_RESULTS, Order
 
 COLLECTION = "segments"
 #: The old words; nothing is the word for what is available.
@@ -80,11 +80,14 @@ async def count(request: Request) -> Response:
 
 
 async def next_item(request: Request) -> Response:
-    """Take one item at random. GET is kept for old clients; no other method takes one, and nobody who has gone."""
+    """Take one item at random. GET is kept for old clients; no other method takes one, and nobody who has gone.
+
+    The same `Idempotency-Key` again gives the same item, while it is held.
+    """
     if request.method == "HEAD":
         return Response(headers={"Cache-Control": "no-store"})
     name = request.query_params.get("worker") or identity(request).name
-    terms = {"count": 1, "worker": name[:200], "request_id": str(new_id())}
+    terms = {"count": 1, "worker": name[:200], "request_id": request_id(request)}
     partition = request.query_params.get("partition")
     order = order_of(
         request, collection_of(request), "acquire", terms | ({"partition": partition} if partition else {})
@@ -104,9 +107,17 @@ async def next_item(request: Request) -> Response:
     return document(item["attributes"] | taken | lease | known, headers=headers)
 
 
-async def _lease(request: Request, order: Any) -> dict[str, Any]:
+async def _answered(request: Request, order: Order) -> bytes:
+    """The dispatcher's answer. An `Idempotency-Key` that was used with another request is refused: 422."""
+    repeat = repeat_of(request, order)  # the dispatcher knows the keys of leases only, and those by collection
+    if repeat is not None:
+        await transact(request, repeats.once, repeat, lambda: order.op)
+    return await answered(request, order)
+
+
+async def _lease(request: Request, order: Order) -> dict[str, Any]:
     try:
-        return dict(orjson.loads(await answered(request, order)))
+        return dict(orjson.loads(await _answered(request, order)))
     except Problem as problem:
         if problem.code == "unknown_collection" and order.collection == COLLECTION:
             return {"items": [], "retry_seconds": 60}
@@ -125,7 +136,7 @@ async def update(request: Request) -> Response:
         refused = {"code": "unknown_item"} if told["unknown"] else next(iter(told["rejected"]), None)
     else:
         order = order_of(request, collection_of(request), "submit", {"lease": asked.lease, "results": [result]})
-        told = orjson.loads(await answered(request, order))
+        told = orjson.loads(await _answered(request, order))
         refused = next((each for each in told["results"] if each["outcome"] == "refused"), None)
     if refused is not None:
         raise Problem(404 if refused["code"] == "unknown_item" else 409, refused["code"], REASONS[refused["code"]])
@@ -161,7 +172,7 @@ async def _moved(request: Request, moves: list[dict[str, str]]) -> dict[str, Any
     terms = {"moves": moves, "override": identity(request).may(Role.PRODUCER)}
     order = order_of(request, collection_of(request), "move", terms)
     try:
-        return dict(orjson.loads(await answered(request, order)))
+        return dict(orjson.loads(await _answered(request, order)))
     except Problem as problem:
         if problem.code == "unknown_collection" and order.collection == COLLECTION:
             return {"updated": 0, "unchanged": 0, "unknown": [move["key"] for move in moves], "rejected": []}

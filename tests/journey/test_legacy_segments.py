@@ -264,6 +264,39 @@ def test_the_same_thing_said_five_times_at_once_happens_once(running: System) ->
     assert len(running.http.get("/v1/collections/again/items/b").json()["history"]) == 1
 
 
+@pytest.mark.row("S0-17")
+def test_a_key_stands_for_one_request(running: System) -> None:
+    fill(running, "keyed", "a", "b", "c")
+    fill(running, "keyed-too", "a")
+    query, batch = {"collection": "keyed"}, "/api/download/batch"
+
+    def post(address: str, key: str, **given: Any) -> httpx.Response:
+        return running.http.post(address, headers={"Idempotency-Key": key}, **given)
+
+    with ThreadPoolExecutor(3) as three:
+        taken = list(three.map(lambda _: post(NEXT, "take", params=query).json(), range(3)))
+    [(key, _)] = {(told["download_id"], told["lease"]) for told in taken}
+    assert running.http.get(f"{BASE}/count", params=query | {"state": "sent-to-worker"}).json()["count"] == 1
+    [other, another] = sorted({"a", "b", "c"} - {key})
+    said = {"state": "completed", "ytids": [other]}
+    for _ in range(2):
+        assert post(batch, "say", json=said, params=query).status_code == 200
+    for address, name, given in (
+        (NEXT, "take", {"params": query | {"worker": "w"}}),
+        (NEXT, "take", {"params": query | {"partition": "eval"}}),
+        (NEXT, "take", {"params": {"collection": "keyed-too"}}),
+        (NEXT, "say", {"params": query}),
+        (batch, "say", {"params": query, "json": said | {"ytids": [another]}}),
+        (batch, "say", {"params": query, "json": said | {"state": "failed"}}),
+        (batch, "say", {"params": {"collection": "keyed-too"}, "json": said}),
+        (batch, "take", {"params": query, "json": said}),
+    ):
+        answer = post(address, name, **given)
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused"), (address, given)
+    assert {key: state(running, key, **query) for key in (other, another)} == {other: "completed", another: None}
+    assert post(NEXT, "", params=query).status_code == 400
+
+
 @pytest.mark.row("S0-11", "S0-20")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_whoever_hangs_up_while_he_waits_takes_nothing(running: System, method: str) -> None:
