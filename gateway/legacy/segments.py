@@ -1,6 +1,7 @@
 """The old download manager: `/api/segments` and `/api/download`, one collection unless `?collection=` names another."""
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import Field
@@ -49,7 +50,7 @@ class Update(Strict):
     """A new state, with the lease that the item was taken under."""
 
     state: str | None
-    lease: str | None = Field(None, max_length=100)
+    lease: UUID | None = None
     error: str | None = Field(None, max_length=4000)
 
 
@@ -129,7 +130,7 @@ async def update(request: Request) -> Response:
     asked = await read(request, Update)
     key, state = request.path_params["item"], _state(asked.state)
     if state is ItemState.LEASED:
-        return await _still_leased(request, key)
+        return await _still_leased(request, key, asked.lease)
     result = {"key": key, "state": state.value} | ({"error": asked.error} if asked.error else {})
     if asked.lease is None:
         told = await _moved(request, [result])
@@ -143,11 +144,15 @@ async def update(request: Request) -> Response:
     return document({"success": True})
 
 
-async def _still_leased(request: Request, key: str) -> Response:
-    """Only taking an item makes it `sent-to-worker`; one that is, stays so."""
+async def _still_leased(request: Request, key: str, lease: UUID | None) -> Response:
+    """Only taking an item makes it `sent-to-worker`; one that is, stays so, if whoever holds it says it."""
     found = await native.found(request, collection_of(request), key)
     if found.state is not ItemState.LEASED:
         raise Problem(409, "illegal_move", "An item is taken with /api/download/next.")
+    caller = identity(request)
+    mine = found.owner == caller.name
+    if not (mine or caller.may(Role.PRODUCER) if lease is None else mine and found.lease == lease):
+        raise Problem(409, "held_by_another", REASONS["held_by_another"])
     return document({"success": True})
 
 

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -178,6 +179,14 @@ def test_a_token_and_an_owner(running: System) -> None:
         stale = a.put("/api/download/only", json={"state": "failed", "lease": first["lease"]}, params=query)
         assert (stale.status_code, stale.json()["code"]) == (409, "held_by_another")
         assert state(running, "only", **query) == "sent-to-worker"
+        for lease, status in ((first["lease"], 409), (str(uuid.uuid4()), 409), ("odd", 400)):
+            again = {"state": "sent-to-worker", "lease": lease}
+            assert b.put("/api/download/only", json=again, params=query).status_code == status, lease
+        for holder, lease, status in ((a, {"lease": second["lease"]}, 409), (a, {}, 409), (b, {}, 200)):
+            again = {"state": "sent-to-worker"} | lease
+            assert holder.put("/api/download/only", json=again, params=query).status_code == status, (lease, status)
+        again = {"state": "sent-to-worker", "lease": second["lease"]}
+        assert b.put("/api/download/only", json=again, params=query).json()["success"] is True
         done = b.put("/api/download/only", json={"state": "completed", "lease": second["lease"]}, params=query)
         assert done.json()["success"] is True
         for address in ("/v1/jobs", "/v1/collections/owned/items"):
