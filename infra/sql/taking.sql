@@ -60,7 +60,8 @@ with offered as materialized (
 taken as (
     update item_states s set
         before = s.state, state = 'leased', attempt = s.attempt + 1, ready_at = null, leased_at = now(),
-        moved_at = now(), lease_id = (cast(:leases as uuid[]))[n.share], moved_by = (cast(:workers as text[]))[n.share]
+        moved_at = now(), lease_id = (cast(:leases as uuid[]))[n.share], moved_by = (cast(:workers as text[]))[n.share],
+        error_code = null, error_message = null
     from (select *, width_bucket(place, cast(:starts as bigint[])) as share from offered) as n
     where s.pool_id = n.pool_id and s.position = n.position
     returning s.pool_id, s.position, s.partition, s.attempt, n.share, n.place

@@ -112,6 +112,21 @@ def test_an_expired_lease_counts_an_attempt_and_a_released_one_does_not(hundred:
     assert sums(hundred) == {"failed": 100}
 
 
+@pytest.mark.row("S0-19")
+def test_a_lease_is_told_without_the_error_of_the_one_before(hundred: Engine) -> None:
+    lease = acquire(hundred, 100)
+    failed = {"key": "k001", "state": "failed", "error_code": "http_429", "error": "Too many requests."}
+    ask(hundred, {"op": "submit", "lease": lease["lease"], "results": [failed]})
+    expire(hundred)
+    assert len(acquire(hundred, 100)["items"]) == 100
+    with hundred.begin() as connection:
+        for key, state, code in (("k000", "available", "lease_expired"), ("k001", "failed", "http_429")):
+            first, ended, second = collections.history(connection, "c", key)
+            assert {taken[what] for taken in (first, second) for what in ("error_code", "error_message")} == {None}
+            assert (ended["state"], ended["error_code"], second["attempt"]) == (state, code, 2)
+            assert ended["error_message"]
+
+
 @pytest.mark.row("S2-17")
 def test_what_is_stale_is_what_ran_out_last(hundred: Engine) -> None:
     def stale() -> int:
