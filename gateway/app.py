@@ -1,6 +1,7 @@
 """Composition root of the gateway: opens the doors, hangs the routes, closes in the opposite order."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import health, problems
@@ -74,7 +76,7 @@ def create(settings: Settings) -> Starlette:
             engine.dispose()
 
     return Gateway(
-        routes=[*(endpoint.route() for endpoint in _in_turn()), *(page.route() for page in PAGES)],
+        routes=[*(_whole(endpoint.route()) for endpoint in _in_turn()), *(_whole(page.route()) for page in PAGES)],
         lifespan=lifespan,
     )
 
@@ -97,6 +99,12 @@ class Gateway(Starlette):
 def _in_turn() -> list[Endpoint]:
     """As they are asked whether an address is theirs."""
     return sorted(ENDPOINTS, key=lambda endpoint: not endpoint.often)
+
+
+def _whole(route: Route) -> Route:
+    """A route that no address with a line end behind it has: the framework's `$` would overlook it."""
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
+    return route
 
 
 async def _prepare(storage: Storage) -> None:

@@ -1,5 +1,6 @@
 """Items under lease: their states and legal moves. The database refuses every move that is not in this table."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
@@ -25,6 +26,8 @@ KEY_SEPARATOR = "\x1f"
 """Between the parts of a key of several columns."""
 LONGEST_KEY = 1024
 """Bytes in UTF-8."""
+LINE_END = re.compile("[\n\r\x85\u2028\u2029]")
+"""No new key has one in it: neither addresses nor files of keys could name the item."""
 
 
 def key_of(parts: Sequence[str]) -> str:
@@ -43,6 +46,8 @@ def _normal(key: str) -> str:
     made = key_of(key.split(KEY_SEPARATOR))
     if not made.strip(KEY_SEPARATOR):
         raise ValueError("A key is not empty")
+    if LINE_END.search(made):
+        raise ValueError("A key has no end of a line in it")
     return made
 
 

@@ -24,7 +24,7 @@ PIECE = 1024 * 1024
 #: Of the files of an archive that are passed over, and of the name of each.
 MOST_NAMED, LONGEST_NAME = 100, 200
 #: To be raised whenever the same file would make other items than before.
-READING = 4
+READING = 5
 
 
 def import_items(params: ImportItems, workspace: Catalogue) -> Done:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from schemas.items import KEY_SEPARATOR, LONGEST_KEY
+from schemas.items import KEY_SEPARATOR, LINE_END, LONGEST_KEY
 
 LONGEST_PARTITION = 200
 
@@ -45,7 +45,7 @@ def item(line: int, key: str, partition: str, attributes: dict[str, Any]) -> Row
             return Bad(line, "key_too_long")
         if len(partition) > LONGEST_PARTITION:
             return Bad(line, "partition_too_long")
-        if "\0" in key or "\0" in partition:
+        if "\0" in key or "\0" in partition or LINE_END.search(key):
             return Bad(line, "bad_character")
         partition.encode()
         return Row(line, key, partition, orjson.dumps(attributes).decode())

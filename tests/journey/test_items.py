@@ -24,6 +24,8 @@ PUBLISHED = b"""# Segments csv created Sun Mar  5 10:54:31 2017
 """
 AUDIOSET = Path(__file__).parents[3] / "shared/data/audioset/datasplits/eval_segments.csv"
 LINES = 200_000
+#: As JSON has them.
+LINE_ENDS = ("\\n", "\\r", "\\u0085", "\\u2028", "\\u2029")
 MEMORY_LIMIT = 400 * 1024**2
 
 
@@ -225,6 +227,9 @@ def test_lines_that_no_database_can_keep_are_told_and_the_others_come_in(running
         '{"id":"k","x":"\0"}': "not_json",
         '{"id":"l","x":"\\\\u0000","y":"\\n\\t\\\\"}': None,
         '{"id":"m","partition":"a\\tb\\\\n"}': None,
+        **{f'{{"id":"n{end}n"}}': "bad_character" for end in LINE_ENDS},
+        '{"id":"o\\n"}': None,
+        '{"id":"p\\u001fp"}': None,
     }
     content = "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
     done = imported(running, "unkept", content, "a.jsonl")
@@ -239,6 +244,8 @@ def test_lines_that_no_database_can_keep_are_told_and_the_others_come_in(running
         "e": ("", {"x": [{"a\0b": 1}]}),
         "l": ("", {"x": "\\u0000", "y": "\n\t\\"}),
         "m": ("a\tb\\n", {}),
+        "o": ("", {}),
+        "p\x1fp": ("", {}),
     }
     lease = running.http.post("/v1/collections/unkept/leases", json={"count": 9}).json()
     assert {item["key"]: item["attributes"] for item in lease["items"]} == {
@@ -248,9 +255,10 @@ def test_lines_that_no_database_can_keep_are_told_and_the_others_come_in(running
     assert (table["state"], table["result"]["inserted"]) == ("succeeded", 1)
 
 
-def test_what_no_database_can_keep_is_bad_input(running: System) -> None:
+def test_what_no_database_can_keep_and_no_address_can_name_is_bad_input(running: System) -> None:
     assert running.http.put("/v1/collections/odd", json={}).is_success
-    for wrong in ({"key": "a\0b"}, {"key": "a", "partition": "\0"}):
+    unnamed = [{"key": orjson.loads(f'"a{end}b"')} for end in LINE_ENDS]
+    for wrong in ({"key": "a\0b"}, {"key": "a", "partition": "\0"}, *unnamed):
         answer = running.http.post("/v1/collections/odd/items", json={"items": [wrong]})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter"), answer.text
     params = {"collection": "odd", "file": running.upload(b"id,x\na,1\n", "a.csv"), "columns": {"x": "a\0"}}

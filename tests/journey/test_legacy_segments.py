@@ -71,6 +71,10 @@ def test_items_with_odd_names(running: System) -> None:
         answer = running.http.get(address, params=query)
         assert (answer.status_code, answer.json()["success"]) == (404, False)
         assert answer.json()["message"]
+    for address in (f"{BASE}/next%0A", "/id/next%0A", f"{BASE}/ne%0Axt", f"{BASE}/count%0A", "/api/download/next%0A"):
+        assert running.http.get(address, params=query).status_code == 404, address
+    assert running.http.put("/api/download/next%0A", json={"state": "failed"}, params=query).status_code == 404
+    assert state(running, "next", **query) is None
     strange = running.http.get("/id/<b>nope", params=query)
     assert strange.status_code == 404
     assert "<b>" not in strange.text

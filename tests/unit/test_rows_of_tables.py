@@ -96,10 +96,13 @@ def test_what_is_as_it_nearly_always_is_goes_all_at_once() -> None:
 
 
 def test_lines_keep_their_numbers() -> None:
-    text = 'id,n\na,1\n"b\nb",2\n\nc,3,4\nd,5\n'
+    text = 'id,n\na,1\nb,"2\n2"\n\n"c\nc",2\nc,3,4\nd,5\n'
     items, report = staged(text, "a.csv")
-    assert items == [(2, "a", "", {"n": "1"}), (3, "b\nb", "", {"n": "2"}), (7, "d", "", {"n": "5"})]
-    assert [(each["line"], each["reason"]) for each in report] == [(6, "wrong_number_of_columns")]
+    assert items == [(2, "a", "", {"n": "1"}), (3, "b", "", {"n": "2\n2"}), (9, "d", "", {"n": "5"})]
+    assert [(each["line"], each["reason"]) for each in report] == [
+        (6, "bad_character"),
+        (8, "wrong_number_of_columns"),
+    ]
 
 
 @pytest.mark.row("S0-01")
