@@ -339,6 +339,9 @@ def test_the_index(running: System) -> None:
     page = running.http.get("/", params={"collection": "shown"})
     assert page.headers["content-type"].startswith("text/html")
     assert page.text.count('href="/id/') == 20
+    assert (page.text.count("null</span>"), page.text.count("available</span>")) == (21, 0)  # the count says it, too
+    one = running.http.get("/id/k00", params={"collection": "shown"})
+    assert (one.text.count("null</span>"), one.text.count("available</span>")) == (1, 0)
     seen: list[str] = []
     query = {"collection": "shown"}
     while True:
