@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway import collections as native
 from gateway.console import page, rendering
 from gateway.legacy.paging import document
-from gateway.legacy.segments import WORDS, collection_of, view
+from gateway.legacy.segments import COLLECTION, WORDS, collection_of, view
 from gateway.problems import Problem
 from gateway.services import transact
 from infra import collections
@@ -23,20 +23,23 @@ OTHERS = 100
 
 async def index(request: Request) -> Response:
     """How many items a collection has in each state, and a page of them. JSON if the caller prefers it."""
-    name = collection_of(request)
+    name, as_json = collection_of(request), "application/json" in request.headers.get("accept", "")
     try:
         counted = await transact(request, collections.counts, name)
         rows, rest = await native.listed(request, name, SAMPLE)
     except UnknownCollection:
+        if name != COLLECTION and as_json:
+            raise
         counted, rows, rest = None, [], None
     counts = {WORDS[state] or "null": n for state, n in counted.by_state.items()} if counted is not None else {}
     total = counted.total if counted is not None else 0
     sample = [{"ytid": r["key"], "state": WORDS[ItemState(r["state"])], "partition": r["partition"]} for r in rows]
-    if "application/json" in request.headers.get("accept", ""):
+    if as_json:
         return document({"collection": name, "count": total, "counts": counts, "items": sample, "next": rest})
     return _page(
         request,
         "items/index.html",
+        200 if counted is not None or name == COLLECTION else 404,
         name=name,
         there=counted is not None,
         total=total,

@@ -84,6 +84,8 @@ def test_items_with_odd_names(running: System) -> None:
 def test_the_calls_of_the_readme(running: System) -> None:
     http = running.http
     assert http.get(f"{BASE}/count").json()["count"] == 0
+    assert http.get("/", headers={"Accept": "application/json"}).json()["count"] == 0
+    assert http.get("/").status_code == 200
     assert http.post(NEXT).json()["success"] is False
     fill(running, "segments", *ODD)
     taken = http.get(NEXT)
@@ -342,6 +344,10 @@ def test_the_index(running: System) -> None:
     assert (page.text.count("null</span>"), page.text.count("available</span>")) == (21, 0)  # the count says it, too
     one = running.http.get("/id/k00", params={"collection": "shown"})
     assert (one.text.count("null</span>"), one.text.count("available</span>")) == (1, 0)
+    for accept in ("text/html", "application/json"):
+        unknown = running.http.get("/", params={"collection": "typo"}, headers={"Accept": accept})
+        assert (unknown.status_code, accept in unknown.headers["content-type"]) == (404, accept == "text/html")
+    assert unknown.json()["code"] == "unknown_collection"
     seen: list[str] = []
     query = {"collection": "shown"}
     while True:
