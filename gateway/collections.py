@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from infra.leasing import expiry
 from infra.leasing.collection import known
 from schemas.collections import (
     Added,
+    CollectionName,
     CollectionPage,
     CollectionRequest,
     CollectionSummary,
@@ -35,14 +35,11 @@ from schemas.collections import (
     Released,
 )
 from schemas.items import ItemState
-from schemas.leases import Name
-
-NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 async def put(request: Request) -> Response:
     """Make a collection, 201, or change its rules, 200. Its ordering stays as it was at first: 409."""
-    wanted, name = await read(request, CollectionRequest), NAME.validate_python(_name(request))
+    wanted, name = await read(request, CollectionRequest), CollectionName(name=_name(request)).name
     created = await transact(request, collections.put, name, wanted, identity(request).name)
     if created is None:
         await ownership.require_collection(request, name)

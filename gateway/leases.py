@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import ownership
 from gateway.bodies import M, read
-from gateway.problems import Problem, unavailable
+from gateway.problems import Problem, invalid, unavailable
 from gateway.services import services
 from gateway.wire import gone
 from infra.ids import new_name
@@ -85,8 +86,11 @@ async def reply(request: Request, op: str, terms: dict[str, Any]) -> Response:
 
 
 def order_of(request: Request, collection: str, op: str, terms: dict[str, Any]) -> Order:
-    """An order in the name of the caller. Raises a 400 problem."""
-    return ORDER.validate_python({"op": op, "collection": collection, "owner": identity(request).name} | terms)
+    """An order in the name of the caller. Raises a 400 problem, which names fields as the caller does."""
+    try:
+        return ORDER.validate_python({"op": op, "collection": collection, "owner": identity(request).name} | terms)
+    except ValidationError as error:
+        raise invalid(error, innermost=True) from None
 
 
 async def answered(request: Request, order: Order) -> bytes:

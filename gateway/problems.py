@@ -38,11 +38,11 @@ class Problem(Exception):
         self.extra = extra
 
 
-def invalid(error: ValidationError, where: str = "") -> Problem:
-    """A 400 that names every field that is wrong."""
+def invalid(error: ValidationError, where: str = "", innermost: bool = False) -> Problem:
+    """A 400 that names every field that is wrong. `innermost`: without what we have put around it."""
     errors = [
         {
-            "field": ".".join([*filter(None, [where]), *map(str, e["loc"])]),
+            "field": ".".join([*filter(None, [where]), *map(str, e["loc"][-1:] if innermost else e["loc"])]),
             "message": _plain(e["msg"]),
             "type": e["type"],
         }

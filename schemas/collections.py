@@ -9,9 +9,15 @@ from pydantic import BaseModel, Field
 from schemas.fetching import FetchState
 from schemas.fields import JsonObject, Strict
 from schemas.items import ItemState, NewKey, Ordering
-from schemas.leases import Partition, Seconds
+from schemas.leases import Name, Partition, Seconds
 
 MOST_NEW = 10_000
+
+
+class CollectionName(Strict):
+    """What a collection may be called, wherever it is said: in an address or a form."""
+
+    name: Name
 
 
 class CollectionRequest(Strict):

@@ -22,7 +22,7 @@ from infra import collections as store
 from infra.collections import ENDED_BADLY
 from infra.leasing import expiry, watching
 from infra.storage import Storage
-from schemas.collections import CollectionRequest
+from schemas.collections import CollectionName, CollectionRequest
 from schemas.items import ItemState
 
 SHOWN = 50
@@ -47,7 +47,7 @@ async def put(request: Request) -> Response:
     name = page.text(fields, "name") or ""
     asked = {field: value for field in ("ordering", "ttl", "max_attempts") if (value := page.text(fields, field))}
     try:
-        api.NAME.validate_python(name)
+        CollectionName(name=name)
         wanted = CollectionRequest.model_validate(asked)
     except ValidationError as error:
         return await _listing(request, invalid(error))

@@ -165,6 +165,20 @@ def test_bad_updates_and_batches(running: System) -> None:
     bad = [{"state": "failed"}, {"ytids": ["a"]}, {"state": "failed", "ytids": [1]}, {"state": "x", "ytids": ["a"]}]
     for body in [*bad, {"state": "failed", "ytids": []}, {"state": "failed", "ytids": "a"}]:
         assert running.http.post("/api/download/batch", json=body, params=query).status_code == 400, body
+    lone, long = {"state": "failed", "lease": "odd"}, "/api/download/" + "k" * 1025
+    for method, address, body, more, field in (
+        ("PUT", "/api/download/a", lone, {}, "lease"),
+        ("PUT", "/api/download/a", {"state": "failed", "error": "\0"}, {}, "error"),
+        ("PUT", long, {"state": "failed"}, {}, "key"),
+        ("PUT", long, {"state": "failed", "lease": str(uuid.uuid4())}, {}, "key"),
+        ("PUT", "/api/download/a", {"state": "failed"}, {"collection": "a b"}, "collection"),
+        ("POST", NEXT, None, {"collection": "a b"}, "collection"),
+        ("POST", NEXT, None, {"partition": "p" * 201}, "partition"),
+        ("PUT", "/v1/collections/a%20b", {}, {}, "name"),
+    ):
+        answer = running.http.request(method, address, json=body, params=query | more)
+        assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (400, [field]), answer.text
+        assert answer.json()["detail"].startswith(f"Not valid: {field}. ")
     many = {"state": "completed", "ytids": [f"x{n}" for n in range(10_001)]}
     assert running.http.post("/api/download/batch", json=many, params=query).status_code == 413
 
