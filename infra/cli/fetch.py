@@ -1,5 +1,7 @@
 """`reelmill fetch`: take what is to be fetched from a host, say where it lies now or that it cannot be had."""
 
+import subprocess
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -7,7 +9,7 @@ import typer
 
 from infra.cli import running
 from infra.cli.client import Client
-from infra.cli.context import AlwaysJson, Json, client, data, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, data, show, table
 from infra.cli.inventory import Count, Lease
 
 app = typer.Typer(no_args_is_help=True, help="Fetch tasks: things at hosts that somebody looks for.")
@@ -25,8 +27,7 @@ def lease(context: typer.Context, host: Host, count: Count, ttl: Ttl = None, _as
 @app.command("extend")
 def extend(context: typer.Context, lease: Lease, ttl: Ttl = None, _as_json: AlwaysJson = False) -> None:
     """Hold tasks for longer. Prints JSON."""
-    body = {"ttl": ttl} if ttl is not None else {}
-    show(client(context).call("POST", f"/v1/fetch-leases/{quote(lease)}/extend", json=body))
+    show(_extended(client(context), lease, ttl))
 
 
 @app.command("release")
@@ -108,37 +109,46 @@ def run(
     """Take tasks of a host and run a command for each; the last line that it prints is where the content lies now.
 
     Exit code 44 says that it cannot be had. After any other failure the task goes back, and so do all that are left on
-    Ctrl-C and SIGTERM. Exit code 1 when a command failed.
+    Ctrl-C and SIGTERM. All are held as long as it takes. Exit code 1 when a command failed.
     """
     caller, number = client(context), running.few(count)
-    done = failed = 0
     with running.held(lambda: _taken(caller, host, number, ttl), lambda lease: _released(caller, lease)) as told:
-        for task in told["tasks"]:
-            if _fetched(caller, told, task, command):
-                done += 1
-            else:
-                failed += 1
+        keeper = running.Keeper(lambda: _extended(caller, told["lease"]), ttl or _left(told["expires_at"]))
+
+        def fetch(task: dict[str, Any]) -> str | None:
+            with keeper.at_work():
+                ended = running.run(command, id=task["external_id"], host=told["host"], task=str(task["id"]))
+            return _reported(caller, told["lease"], task["id"], ended)
+
+        done, failed = running.through(told["tasks"], fetch)
     running.conclude(done, failed)
 
 
-def _fetched(caller: Client, lease: dict[str, Any], task: dict[str, Any], command: list[str]) -> bool:
-    caller.call("POST", f"/v1/fetch-leases/{lease['lease']}/extend", json={})
-    ended = running.run(command, id=task["external_id"], host=lease["host"], task=str(task["id"]))
+def _reported(caller: Client, lease: str, task: int, ended: subprocess.CompletedProcess[str]) -> str | None:
+    """Tell what a command has found out about a task; if that is nothing, why."""
     lines = ended.stdout.split("\n") if ended.returncode == 0 else []
     location = next((line.strip() for line in reversed(lines) if line.strip()), None)
     if location is not None:
-        _told(caller, {"filled": [{"task": task["id"], "location": location}], "lease": lease["lease"]})
-        return True
+        _told(caller, {"filled": [{"task": task, "location": location}], "lease": lease})
+        return None
     if ended.returncode == running.MISSING:
-        _told(caller, {"unavailable": [{"task": task["id"], "reason": running.why(ended)}], "lease": lease["lease"]})
-        return True
-    talk.print(f"{task['id']}: {running.why(ended)}", markup=False, style="red")
-    return False
+        _told(caller, {"unavailable": [{"task": task, "reason": running.why(ended)}], "lease": lease})
+        return None
+    return running.why(ended)
+
+
+def _left(until: str | None) -> float:
+    """The seconds that a lease lasts if nobody said it: days, so that it does not matter whose clock is right."""
+    return max((datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds(), 1.0) if until is not None else 1.0
 
 
 def _taken(caller: Client, host: str, count: int, ttl: float | None) -> dict[str, Any]:
     body = {"host": host, "count": count, "worker": "cli"} | ({"ttl": ttl} if ttl is not None else {})
     return dict(caller.call("POST", "/v1/fetch-leases", json=body))
+
+
+def _extended(caller: Client, lease: str, ttl: float | None = None) -> Any:
+    return caller.call("POST", f"/v1/fetch-leases/{quote(lease)}/extend", json={"ttl": ttl} if ttl is not None else {})
 
 
 def _released(caller: Client, lease: str) -> Any:

@@ -10,7 +10,7 @@ import typer
 
 from infra.cli import files, jobs, running
 from infra.cli.client import Client, Refused
-from infra.cli.context import AlwaysJson, Json, client, show, table, talk
+from infra.cli.context import AlwaysJson, Json, client, show, table
 from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Inventories: albums, or other things, that are looked for at hosts.")
@@ -18,7 +18,7 @@ Collection = Annotated[str, typer.Option("--collection", "-c", help="The invento
 Count = Annotated[int, typer.Argument(help="How many, from 1 to 100.")]
 Lease = Annotated[str, typer.Argument(help="The lease's id.")]
 COLUMNS = ("Album Title", "Artist Name")
-RULES = {"ordering": "arrival", "ttl": 3600, "retry_seconds": 3600, "max_attempts": 10}
+RULES: dict[str, Any] = {"ordering": "arrival", "ttl": 3600, "retry_seconds": 3600, "max_attempts": 10}
 
 
 @app.command("import")
@@ -72,7 +72,7 @@ def extend(
     context: typer.Context, lease: Lease, collection: Collection = "albums", _as_json: AlwaysJson = False
 ) -> None:
     """Hold albums for longer. Prints JSON."""
-    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/extend", json={}))
+    show(_extended(client(context), lease, collection))
 
 
 @app.command("release")
@@ -93,22 +93,25 @@ def run(
     """Take albums and run a command for each, which prints a line `HOST ID` for each place where it found the album.
 
     Without a line, the album was looked for in vain. A command that fails says nothing: the album goes back, and so do
-    all that are left on Ctrl-C and SIGTERM. Exit code 1 when a command failed.
+    all that are left on Ctrl-C and SIGTERM. All are held as long as it takes. Exit code 1 when a command failed.
     """
     caller, number = client(context), running.few(count)
-    done = failed = 0
     with running.held(
         lambda: _taken(caller, number, collection), lambda lease: _released(caller, lease, collection)
     ) as told:
-        for album in told["albums"]:
-            caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{told['lease']}/extend", json={})
-            ended = running.run(command, album=album["album"], artist=album["sortArtist"], id=str(album["id"]))
+        # Without a lease there need not even be such a collection.
+        rules = caller.call("GET", f"/v1/collections/{quote(collection)}") if told["albums"] else RULES
+        keeper = running.Keeper(lambda: _extended(caller, told["lease"], collection), rules["ttl"])
+
+        def search(album: dict[str, Any]) -> str | None:
+            with keeper.at_work():
+                ended = running.run(command, album=album["album"], artist=album["sortArtist"], id=str(album["id"]))
             if ended.returncode:
-                failed += 1
-                talk.print(f"{album['id']}: {running.why(ended)}", markup=False, style="red")
-                continue
+                return running.why(ended)
             _submitted(caller, {str(album["id"]): _places(ended.stdout)}, collection)
-            done += 1
+            return None
+
+        done, failed = running.through(told["albums"], search)
     running.conclude(done, failed)
 
 
@@ -131,6 +134,10 @@ def _taken(caller: Client, count: int, collection: str) -> dict[str, Any]:
 
 def _submitted(caller: Client, body: Any, collection: str) -> Any:
     return caller.call("POST", "/metadata/submit", params={"collection": collection}, json=body)
+
+
+def _extended(caller: Client, lease: str, collection: str) -> Any:
+    return caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/extend", json={})
 
 
 def _released(caller: Client, lease: str, collection: str) -> Any:

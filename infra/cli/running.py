@@ -2,8 +2,10 @@
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -16,6 +18,9 @@ MISSING = 44
 """A command that exits with this says that there is nothing to be had."""
 MOST = 100
 TOLD_BYTES = 900
+BEATS = 3
+"""How often a lease is extended in its life."""
+SHORTEST_BEAT = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,6 +55,65 @@ def held(take: Callable[[], dict[str, Any]], release: Callable[[str], object]) -
             release(lease)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@dataclass
+class Keeper:
+    """Keeps a lease, which lasts so many seconds, as long as something is done under it."""
+
+    extend: Callable[[], object]
+    seconds: float
+    lost: bool = False
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Extend the lease now, and again and again until the block is left.
+
+        One that is lost all the same is told of once; a late report still counts while nobody else holds the thing.
+        """
+        self._beat()
+        over = threading.Event()
+        thread = threading.Thread(target=self._keep, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep(self, over: threading.Event) -> None:
+        while not over.wait(max(self.seconds / BEATS, SHORTEST_BEAT)):
+            self._beat()
+
+    def _beat(self) -> None:
+        if self.lost:
+            return
+        try:
+            self.extend()
+        except Refused as refused:
+            # Anything else may be better the next time.
+            if refused.code in {Exit.CONFLICT, Exit.NOT_FOUND}:
+                self.lost = True
+                talk.print(f"{refused} What nobody else takes counts all the same.", markup=False, style="yellow")
+
+
+def through(things: Sequence[dict[str, Any]], work: Callable[[dict[str, Any]], str | None]) -> tuple[int, int]:
+    """Do each thing, and say why not where `work` says so. What somebody else has by now ends nothing but itself.
+
+    How many are done, and how many are not.
+    """
+    failed = 0
+    for thing in things:
+        try:
+            reason = work(thing)
+        except Refused as refused:
+            if refused.code is not Exit.CONFLICT:
+                raise
+            reason = str(refused)
+        if reason is not None:
+            failed += 1
+            talk.print(f"{thing['id']}: {reason}", markup=False, style="red")
+    return len(things) - failed, failed
 
 
 def run(command: list[str], **words: str) -> subprocess.CompletedProcess[str]:

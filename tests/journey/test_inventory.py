@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ from tests.system import System, until
 
 LEASES = text("""
     update leases set expires_at = now() - interval '1 second'
+    where ended_at is null and collection_id = (select id from collections where name = :name)
+""")
+ENDS = text("""
+    select expires_at from leases
     where ended_at is null and collection_id = (select id from collections where name = :name)
 """)
 FETCHES = text("update fetch_tasks set expires_at = now() - interval '1 second' where lease_id = :lease")
@@ -431,6 +436,7 @@ class CommandLine:
     def __init__(self, system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
+        self.talk = ""
         monkeypatch.setenv("REELMILL_URL", system.url)
         monkeypatch.setenv("REELMILL_TOKEN", system.token)
 
@@ -439,6 +445,7 @@ class CommandLine:
         with pytest.raises(SystemExit) as ended:
             main()
         said = self._capsys.readouterr()
+        self.talk = said.err
         assert (ended.value.code or 0) == code, said.err
         return json.loads(said.out) if said.out.startswith(("{", "[")) else None
 
@@ -479,6 +486,111 @@ def test_the_command_line(running: System, reelmill: CommandLine, tmp_path: Path
     assert reelmill("fetch", "deliver", str(tasks[1]["id"]), "/music/6")["results"][0]["outcome"] == "done"
     reelmill("fetch", "unavailable", str(tasks[1]["id"]), "gone", code=Exit.CONFLICT)
     assert reelmill("inventory", "stats", "-c", "cli", "--json")["by_state"]["available"] == 2
+
+
+#: A command that says its word; if there is a pipe of that name, not before somebody has opened it.
+SAYS = ("sh", "-c", '[ -p "$1/$0" ] && cat "$1/$0"; echo "$2"')
+
+
+class Meanwhile(threading.Thread):
+    """What happens while a command is at work, which waits at a pipe. Join it to hear what went wrong."""
+
+    def __init__(self, pipe: Path, happens: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        os.mkfifo(pipe)
+        self._pipe, self._happens = pipe, happens
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        gate = until(self._opened, "the command is at work")
+        try:
+            self._happens()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._pipe.unlink()
+            os.close(gate)
+
+    def _opened(self) -> int | None:
+        try:
+            return os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            return None
+
+    def join(self, timeout: float | None = None) -> None:
+        super().join(timeout)
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.row("S2-21", "S2-23")
+def test_a_run_holds_its_lease_as_long_as_a_command_takes(
+    running: System, reelmill: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name, host = inventory(running, "slow", ttl=3600), f"{uuid.uuid4().hex[:8]}.example"
+    monkeypatch.setattr("infra.cli.running.BEATS", 36_000)
+    lease = f"/v1/collections/{name}/items/slow%1FArtist of slow"
+
+    def extended() -> None:
+        for _ in range(3):
+            later(running, name, ends(running, name))
+
+    meanwhile = Meanwhile(tmp_path / "slow", extended)
+    meanwhile.start()
+    reelmill("inventory", "run", "9", "-c", name, "--", *SAYS, "{album}", str(tmp_path), f"{host} 1")
+    meanwhile.join()
+    assert running.http.get(lease).json()["state"] == "completed"
+    [task] = running.http.get("/v1/fetch-tasks", params={"host": host}).json()["tasks"]
+    here = f"/v1/fetch-tasks/{task['id']}"
+
+    def fetched() -> None:
+        until(lambda: len(running.http.get(here).json()["history"]) > 6, "the lease is extended")
+
+    meanwhile = Meanwhile(tmp_path / "1", fetched)
+    meanwhile.start()
+    reelmill("fetch", "run", host, "9", "--ttl", "3600", "--", *SAYS, "{id}", str(tmp_path), "/music/1")
+    meanwhile.join()
+    assert running.http.get(here).json()["location"] == "/music/1"
+
+
+def ends(system: System, name: str) -> datetime:
+    """When the lease over items of a collection ends."""
+    engine = db.connect(system.environment["REELMILL_DATABASE_URL"], pool=1)
+    with engine.connect() as connection:
+        found: datetime = connection.execute(ENDS, {"name": name}).scalar_one()
+    engine.dispose()
+    return found
+
+
+def later(system: System, name: str, than: datetime) -> None:
+    """Wait until a lease ends later."""
+    until(lambda: ends(system, name) > than, "the lease is extended")
+
+
+@pytest.mark.row("S2-21", "S2-23", "S2-06")
+def test_a_run_that_loses_its_lease_goes_on(running: System, reelmill: CommandLine, tmp_path: Path) -> None:
+    name = inventory(running, "x", "y", "z", ttl=3600)
+
+    def lose() -> None:
+        run_out(running, LEASES, name=name)
+        until(lambda: by_state(running, name) == {"available": 3}, "the lease is over")
+        until(lambda: one_taken(running.http, name) == "x", "somebody else has the first")
+
+    meanwhile = Meanwhile(tmp_path / "x", lose)
+    meanwhile.start()
+    words = ("inventory", "run", "9", "-c", name, "--", *SAYS, "{album}", str(tmp_path), "lost.example {id}")
+    with as_role(running, Role.WORKER, "slow") as slow:
+        reelmill("--token", slow.headers["authorization"].removeprefix("Bearer "), *words, code=Exit.FAILED)
+    meanwhile.join()
+    assert reelmill.talk.count("[lease_ended]") == 1
+    assert "2 done, 1 not" in reelmill.talk
+    assert by_state(running, name) == {"leased": 1, "completed": 2}
+
+
+def one_taken(http: httpx.Client, name: str) -> str | None:
+    """Take one album; nothing while the collection is busy."""
+    albums = http.post("/metadata/1", params={"collection": name}).json().get("albums", ())
+    return albums[0]["album"] if albums else None
 
 
 @pytest.mark.row("S2-23")
