@@ -109,7 +109,7 @@ def run(
     """Take tasks of a host and run a command for each; the last line that it prints is where the content lies now.
 
     Exit code 44 says that it cannot be had. After any other failure the task goes back, and so do all that are left on
-    Ctrl-C and SIGTERM. All are held as long as it takes. Exit code 1 when a command failed.
+    Ctrl-C, SIGTERM and when the terminal closes. All are held as long as it takes. Exit code 1 when a command failed.
     """
     caller, number = client(context), running.few(count)
     with running.held(lambda: _taken(caller, host, number, ttl), lambda lease: _released(caller, lease)) as told:

@@ -93,7 +93,8 @@ def run(
     """Take albums and run a command for each, which prints a line `HOST ID` for each place where it found the album.
 
     Without a line, the album was looked for in vain. A command that fails says nothing: the album goes back, and so do
-    all that are left on Ctrl-C and SIGTERM. All are held as long as it takes. Exit code 1 when a command failed.
+    all that are left on Ctrl-C, SIGTERM and when the terminal closes. All are held as long as it takes. Exit code 1
+    when a command failed.
     """
     caller, number = client(context), running.few(count)
     with running.held(

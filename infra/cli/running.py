@@ -21,7 +21,8 @@ TOLD_BYTES = 900
 BEATS = 3
 """How often a lease is extended in its life."""
 SHORTEST_BEAT = 0.05
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""They end a run: somebody, a supervisor, or a terminal that closes."""
 
 
 def few(count: int) -> int:
@@ -31,25 +32,30 @@ def few(count: int) -> int:
     return count
 
 
+def ending() -> list[signal.Signals]:
+    """The signals that end a run. Under `nohup` a terminal that closes does not."""
+    return [n for n in SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+
+
 @contextmanager
 def held(take: Callable[[], dict[str, Any]], release: Callable[[str], object]) -> Iterator[dict[str, Any]]:
-    """What is taken, with its `lease`; what is left is given back at the end, on Ctrl-C and on SIGTERM too.
+    """What is taken, with its `lease`; what is left is given back at the end, also on a signal that ends the run.
 
     A signal that comes while something is being taken waits for the answer, which says what there is to give back.
     """
     noted: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in ending()}
     lease = None
     try:
         told = take()
         lease = told.get("lease")
-        for number in SIGNALS:
+        for number in before:
             signal.signal(number, signal.default_int_handler)
         if noted:
             raise KeyboardInterrupt
         yield told
     finally:
-        for number in SIGNALS:
+        for number in before:
             signal.signal(number, signal.SIG_IGN)
         if lease is not None:
             release(lease)

@@ -1,4 +1,4 @@
-"""`reelmill worker run`: takes items and runs a command for each; Ctrl-C gives back what is not done."""
+"""`reelmill worker run`: takes items and runs a command for each; whoever ends it gives back what is not done."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from infra.cli import running
 from infra.cli.client import Refused, refusal, unanswered
 from infra.cli.context import client, talk
 from infra.cli.exits import Exit
@@ -37,14 +38,16 @@ def run(
 ) -> None:
     """Run a command for every item: exit code 0 is completed, 44 missing, any other failed. 1 when not all completed.
 
-    The command gets the attributes as ITEM_<NAME> in its environment. Ctrl-C and SIGTERM give back what is not done.
+    The command gets the attributes as ITEM_<NAME> in its environment. Ctrl-C, SIGTERM and a terminal that
+    closes give back what is not done.
     """
     where = client(context)
     logging.getLogger("reelmill.worker").addHandler(logging.StreamHandler())
     try:
         with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:
             # Not by way of SIGINT: whoever is started in the background by a script does not hear that one.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            for number in set(running.ending()) - {signal.SIGINT}:
+                signal.signal(number, signal.default_int_handler)
             done, failed, lost = _all(worker, command)
     except httpx.HTTPStatusError as error:
         raise refusal(error.response) from None

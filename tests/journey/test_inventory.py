@@ -36,6 +36,8 @@ ENDS = text("""
 """)
 FETCHES = text("update fetch_tasks set expires_at = now() - interval '1 second' where lease_id = :lease")
 
+HANGS_UP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+
 KEY = {"key": ["Album Title", "Artist Name"]}
 
 
@@ -599,17 +601,23 @@ def test_an_interrupted_run_gives_back_what_it_holds(running: System) -> None:
     ids = taken(running.http, name, 1)
     submitted(running.http, name, {str(ids["i"]): [pair(host, n) for n in range(3)]})
     leased = {"host": host, "state": "leased"}
-    runs: list[tuple[signal.Signals, tuple[str, ...], Callable[[], Any]]] = [
-        (signal.SIGINT, ("inventory", "run", "9", "-c", name), lambda: by_state(running, name).get("leased")),
-        (
-            signal.SIGTERM,
-            ("fetch", "run", host, "9"),
-            lambda: running.http.get("/v1/fetch-tasks", params=leased).json()["tasks"],
-        ),
-    ]
-    for number, words, holds in runs:
+    albums: tuple[tuple[str, ...], Callable[[], Any]] = (
+        ("inventory", "run", "9", "-c", name),
+        lambda: by_state(running, name).get("leased"),
+    )
+    tasks: tuple[tuple[str, ...], Callable[[], Any]] = (
+        ("fetch", "run", host, "9"),
+        lambda: running.http.get("/v1/fetch-tasks", params=leased).json()["tasks"],
+    )
+    for number, (words, holds) in (
+        (signal.SIGINT, albums),
+        (signal.SIGTERM, tasks),
+        (signal.SIGHUP, albums),
+        (signal.SIGHUP, tasks),
+    ):
         started = subprocess.Popen(
-            [sys.executable, "-c", "from infra.cli.app import main; main()", *words, "--", "sleep", "600"],
+            # What a suite under `nohup` starts does not hear of a terminal that closes.
+            [sys.executable, "-c", f"{HANGS_UP}; from infra.cli.app import main; main()", *words, "--", "sleep", "600"],
             env=os.environ | {"REELMILL_URL": running.url, "REELMILL_TOKEN": running.token},
             start_new_session=True,
         )

@@ -22,7 +22,11 @@ from tests.journey.test_cli import reelmill
 from tests.journey.test_legacy_segments import as_role
 from tests.system import PATIENCE, System, until
 
-HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+HEARS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +96,20 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
     begun = tmp_path / "begun"
     command = ("sh", "-c", f"touch '{begun}' && exec sleep 600")
     words = ("worker", "run", "-c", "slow", "--batch", "3", "--ttl", "600", "--", *command)
-    worker = subprocess.Popen(
-        # What a suite in the background starts does not hear Ctrl-C, if it does not say that it wants to.
-        [sys.executable, "-c", f"{HEARS}; from infra.cli.app import main; main()", *words],
-        env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
-        start_new_session=True,
-    )
-    until(begun.exists, "it is at work")
-    assert counts(system, "slow") == {"available": 1, "leased": 3}
-    os.killpg(worker.pid, signal.SIGINT)
-    assert worker.wait(timeout=120) == 130
-    assert counts(system, "slow") == {"available": 4}
+    for number in (signal.SIGINT, signal.SIGHUP):
+        worker = subprocess.Popen(
+            # What a suite in the background starts hears neither Ctrl-C nor that its terminal closes, if it does not
+            # say that it wants to.
+            [sys.executable, "-c", f"{HEARS}from infra.cli.app import main; main()", *words],
+            env=os.environ | {"REELMILL_URL": system.url, "REELMILL_TOKEN": system.token},
+            start_new_session=True,
+        )
+        until(begun.exists, "it is at work")
+        assert counts(system, "slow") == {"available": 1, "leased": 3}
+        begun.unlink()
+        os.kill(worker.pid, number)
+        assert worker.wait(timeout=120) == 130
+        assert counts(system, "slow") == {"available": 4}
 
 
 def work(system: System, collection: str, *items: dict[str, Any]) -> None:

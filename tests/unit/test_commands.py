@@ -1,6 +1,7 @@
 """The command line as a tree: every command speaks JSON, and every command that we tell people about is there."""
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from infra.cli import running
 from infra.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +56,13 @@ def test_every_command_that_is_told_of_is_there(path: Path) -> None:
                 command = command.commands[word]
             elif word.startswith("--") and "{" not in word:
                 assert word.partition("=")[0] in options(command), told
+
+
+def test_a_terminal_that_closes_ends_no_run_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert signal.SIGHUP in running.ending()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert signal.SIGHUP not in running.ending()
+    finally:
+        signal.signal(signal.SIGHUP, before)
