@@ -24,6 +24,8 @@ class ItemState(StrEnum):
 
 KEY_SEPARATOR = "\x1f"
 """Between the parts of a key of several columns."""
+CONTROL_PICTURES = 0x2400
+"""Here begin Unicode's signs for control characters."""
 LONGEST_KEY = 1024
 """Bytes in UTF-8."""
 LINE_END = re.compile("[\n\r\x85\u2028\u2029]")
@@ -34,6 +36,19 @@ def key_of(parts: Sequence[str]) -> str:
     """A key of its parts: what looks the same is the same."""
     key = parts[0].strip() if len(parts) == 1 else KEY_SEPARATOR.join([part.strip() for part in parts])
     return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def legible(text: str) -> str:
+    """A key for people, on one line: a dot between its parts, and signs for other characters that nobody sees."""
+    if text.isprintable():
+        return text
+    return "".join(map(_sign, text.replace(KEY_SEPARATOR, " · ")))
+
+
+def _sign(character: str) -> str:
+    if unicodedata.category(character) not in {"Cc", "Zl", "Zp"}:
+        return character
+    return chr(CONTROL_PICTURES + ord(character)) if character < " " else "\ufffd"
 
 
 def _fitting(key: str) -> str:

@@ -12,6 +12,7 @@ from gateway.console import words
 from gateway.console.assets import vendored
 from gateway.console.navigation import NAVIGATION, here
 from infra.tokens import Identity, Role
+from schemas.items import legible
 
 ENVIRONMENT = Environment(
     loader=PackageLoader("gateway.console"),
@@ -22,6 +23,7 @@ ENVIRONMENT = Environment(
 )
 for _filter in ("size", "span", "ago", "exact", "clock", "number", "json", "short", "capped", "plural", "prose"):
     ENVIRONMENT.filters[_filter] = getattr(words, _filter)
+ENVIRONMENT.filters["legible"] = legible
 ENVIRONMENT.globals |= {"between": words.between, "navigation": NAVIGATION, "Role": Role}
 
 #: What a page may say after an action. Only these words can be put into an address.

@@ -15,7 +15,7 @@ from gateway.problems import Problem
 from gateway.services import transact
 from infra import collections
 from infra.collections import UnknownCollection
-from schemas.items import ItemState
+from schemas.items import ItemState, legible
 
 SAMPLE = 20
 OTHERS = 100
@@ -61,7 +61,8 @@ async def item(request: Request) -> Response:
         if isinstance(error, Problem) and error.status != 404:
             raise
         return _page(request, "items/missing.html", 404, name=name, key=key)
-    facts = [(word, _plain(value)) for word, value in view(found).items() if value is not None]
+    shown = view(found) | {"ytid": legible(found.key)}
+    facts = [(word, _plain(value)) for word, value in shown.items() if value is not None]
     return _page(
         request,
         "items/item.html",

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from infra.cli.client import Client, Refused
 from infra.cli.exits import Exit
+from schemas.items import legible
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -105,7 +106,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         made.add_column(column, no_wrap=True, min_width=36 if column == "id" else None)
     for row in rows:
-        made.add_row(*map(Text, row))  # nothing in it is markup: names have brackets, too
+        made.add_row(*(Text(legible(cell)) for cell in row))  # nothing in it is markup: names have brackets, too
     data.print(made)
 
 

@@ -93,7 +93,7 @@ def one(context: typer.Context, task: Task, as_json: Json = False) -> None:
     for name, value in told.items():
         if value is not None and name not in {"items", "history"}:
             data.print(f"{name}: {value}", markup=False)
-    table(("collection", "item", "state"), [(i["collection"], ascii(i["key"]), i["state"]) for i in told["items"]])
+    table(("collection", "item", "state"), [(i["collection"], i["key"], i["state"]) for i in told["items"]])
     moves = [(v["at"][:19], v["by"], v["state"], v["location"] or v["reason"] or "") for v in told["history"]]
     table(("when", "who", "state", "what"), moves)
 

@@ -14,6 +14,7 @@ from infra.cli import files, jobs
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, show, table, talk
 from infra.cli.exits import Exit
+from schemas.items import legible
 
 app = typer.Typer(no_args_is_help=True, help="Items: what is handed out to workers under leases.")
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
@@ -158,7 +159,7 @@ def one(
         show(item)
         return
     facts = {name: value for name, value in item.items() if name != "history" and value is not None}
-    for name, value in facts.items():
+    for name, value in (facts | {"key": legible(item["key"])}).items():
         data.print(f"{name}: {value}", markup=False)
     moves = [(m["at"][:19], m["by"], m["before"], m["state"], m["error"] or "") for m in item["history"]]
     table(("when", "who", "from", "to", "error"), moves)

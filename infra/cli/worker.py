@@ -16,6 +16,7 @@ from infra.cli.context import client, talk
 from infra.cli.exits import Exit
 from infra.cli.items import Collection
 from infra.worker import Lost, Terms, Worker
+from schemas.items import legible
 
 app = typer.Typer(no_args_is_help=True, help="Workers: run a command for every item.")
 MISSING = 44
@@ -66,7 +67,7 @@ def _all(worker: Worker, command: list[str]) -> tuple[int, int, int]:
         try:
             worker.report(item, state, error)
         except Lost as why:
-            talk.print(f"{item['key']}: {why}", markup=False, style="yellow")
+            talk.print(f"{legible(item['key'])}: {why}", markup=False, style="yellow")
             lost += 1
             continue
         done += state == "completed"

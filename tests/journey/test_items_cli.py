@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -110,6 +111,30 @@ def test_a_worker_runs_a_command_and_gives_back_what_it_does_not_do(system: Syst
         os.kill(worker.pid, number)
         assert worker.wait(timeout=120) == 130
         assert counts(system, "slow") == {"available": 4}
+
+
+@pytest.mark.row("S2-01", "S2-23")
+def test_people_can_read_what_an_album_is_called(system: System) -> None:
+    keys = {"Lemonade\x1fBeyoncé": "Lemonade · Beyoncé", "two\ttabs\x1f\x1b[2JX": "two␉tabs · ␛[2JX"}
+    here = "/v1/collections/read"
+    assert system.http.put(here, json={}).is_success
+    assert system.http.post(f"{here}/items", json={"items": [{"key": key} for key in keys]}).is_success
+    listed = reelmill(system, "items", "list", "-c", "read").stdout.splitlines()
+    assert {line.split("  ")[0] for line in listed[1:]} == set(keys.values())
+    exact = json.loads(reelmill(system, "items", "list", "-c", "read", "--json").stdout)
+    assert {item["key"] for item in exact} == set(keys)
+    for page in ("/?collection=read", "/console/collections/read/items"):
+        shown = system.http.get(page, headers={"Accept": "text/html"}).text
+        assert all(f">{name}</a>" in shown for name in keys.values()), page
+    key, name = next(iter(keys.items()))
+    assert f"key: {name}\n" in reelmill(system, "items", "show", "-c", "read", key).stdout
+    shown = system.http.get(f"/id/{quote(key, safe='')}", params={"collection": "read"}).text
+    assert (shown.count(name), shown.count(key)) == (3, 0)
+    found = {"key": key, "state": "found", "candidates": [{"host": "read.example", "external_id": "1"}]}
+    lease = system.http.post(f"{here}/leases", json={"count": 2}).json()["lease"]
+    assert system.http.post(f"{here}/leases/{lease}/submit", json={"results": [found]}).is_success
+    [task] = system.http.get("/v1/fetch-tasks", params={"host": "read.example"}).json()["tasks"]
+    assert name in reelmill(system, "fetch", "show", str(task["id"])).stdout
 
 
 def work(system: System, collection: str, *items: dict[str, Any]) -> None:
