@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
@@ -102,7 +103,10 @@ class ManifestRequest(Strict):
     @model_validator(mode="after")
     def _can_be_kept(self) -> "ManifestRequest":
         self.folder  # noqa: B018 - raises
-        self.listing  # noqa: B018 - raises
+        # What lies in a folder follows it at once where nothing sorts before a slash.
+        paths = sorted(file.path.replace("/", "\0") for file in self.listing.files)
+        if any(below.startswith(f"{above}\0") for above, below in pairwise(paths)):
+            raise ValueError("no path is a file and a folder at once")
         return self
 
     @property

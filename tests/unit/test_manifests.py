@@ -62,7 +62,7 @@ def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
      "a{{{99999999999999999999}}}",
      "a{{{1}}}|||a{{{1}}}", "a &amp; b{{{1}}}|||a & b{{{2}}}", "é{{{1}}}|||e\u0301{{{1}}}", [], None, 7, {"a": 1},
      [{"path": "a", "size": -1}], [{"path": "a"}], [{"size": 1}], [["a", 1]],
-     [{"path": "a", "size": 1, "sha256": "x"}]],
+     [{"path": "a", "size": 1, "sha256": "x"}], "a{{{1}}}|||a/b{{{1}}}", "a/b/c{{{1}}}|||a{{{1}}}"],
 )  # fmt: skip
 def test_a_list_that_makes_no_sense_is_refused(files: Any) -> None:
     with pytest.raises(ValidationError):
