@@ -18,7 +18,7 @@ Task = Annotated[int, typer.Argument(min=1, help="The task's number.")]
 Ttl = Annotated[float | None, typer.Option(min=0.1, help="Seconds; 14 days by default.")]
 
 
-@app.command("lease")
+@app.command("lease", context_settings={"ignore_unknown_options": True})
 def lease(context: typer.Context, host: Host, count: Count, ttl: Ttl = None, _as_json: AlwaysJson = False) -> None:
     """Take tasks of a host. Prints JSON."""
     show(_taken(client(context), host, running.few(count), ttl))

@@ -44,7 +44,7 @@ def import_file(
     jobs.conclude(jobs.follow(caller, job, timeout), as_json)
 
 
-@app.command("lease")
+@app.command("lease", context_settings={"ignore_unknown_options": True})
 def lease(
     context: typer.Context, count: Count, collection: Collection = "albums", _as_json: AlwaysJson = False
 ) -> None:

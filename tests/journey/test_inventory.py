@@ -463,9 +463,10 @@ def test_the_command_line(running: System, reelmill: CommandLine, tmp_path: Path
     for inserted in (3, 0):
         job = reelmill("inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", "--json")
         assert job["result"]["inserted"] == inserted
-    for number in ("0", "101"):
+    for number in ("0", "101", "-1"):
         reelmill("inventory", "lease", number, "-c", "cli", code=Exit.FAILED)
         reelmill("fetch", "lease", "cli.example", number, code=Exit.FAILED)
+    reelmill("inventory", "lease", "1", "--nonsense", code=Exit.USAGE)
     first = reelmill("inventory", "lease", "1", "-c", "cli")
     (tmp_path / "found.json").write_text(json.dumps({str(first["albums"][0]["id"]): [pair("cli.example", 5)]}))
     assert reelmill("inventory", "submit", str(tmp_path / "found.json"), "-c", "cli")["success"]
