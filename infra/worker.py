@@ -54,7 +54,7 @@ class Worker:
     def __init__(
         self, url: str, token: str, collection: str, name: str, terms: Terms = Terms(), forever: bool = False
     ) -> None:
-        self._at = f"{url.rstrip('/')}/v1/collections/{quote(collection)}/leases"
+        self._at = f"{url.rstrip('/')}/v1/collections/{quote(collection, safe='')}/leases"
         self._http = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30)
         given = {"count": terms.batch, "worker": name, "ttl": terms.ttl, "partition": terms.partition}
         self._terms = {key: value for key, value in given.items() if value is not None}

@@ -1,14 +1,18 @@
 """`reelmill collections`: what items are in, by which rules they are handed out, and who has done how many."""
 
-from typing import Annotated
-from urllib.parse import quote
+from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
+from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, show, table, talk
+from infra.cli.exits import Exit
+from schemas import leases
 
 app = typer.Typer(no_args_is_help=True, help="Collections: items and the rules by which they are handed out.")
 Name = Annotated[str, typer.Argument(help="The collection.")]
+NAME: TypeAdapter[str] = TypeAdapter(leases.Name)
 SCORES = ("taken", "completed", "missing", "failed", "nacked", "returned", "expired")
 
 
@@ -36,7 +40,7 @@ def put(
     """Make a collection, or give one these rules; what is left out has its default."""
     rules = {"ordering": ordering, "ttl": ttl, "max_attempts": max_attempts, "per_worker": per_worker}
     body = {rule: value for rule, value in rules.items() if value is not None}
-    kept = client(context).call("PUT", _path(name), json=body)
+    kept = client(context).call("PUT", at(name), json=body)
     if as_json:
         show(kept)
     else:
@@ -46,7 +50,7 @@ def put(
 @app.command("show")
 def one(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """The rules of a collection, and how far it is."""
-    view = client(context).call("GET", _path(name))
+    view = client(context).call("GET", at(name))
     if as_json:
         show(view)
         return
@@ -59,12 +63,27 @@ def one(context: typer.Context, name: Name, as_json: Json = False) -> None:
 @app.command("leaderboard")
 def leaderboard(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """What each worker has done."""
-    found = client(context).call("GET", f"{_path(name)}/leaderboard")["workers"]
+    found = client(context).call("GET", f"{at(name)}/leaderboard")["workers"]
     if as_json:
         show(found)
     else:
         table(("worker", *SCORES), [(w["worker"], *(str(w[score]) for score in SCORES)) for w in found])
 
 
-def _path(name: str) -> str:
-    return f"/v1/collections/{quote(name, safe='')}"
+def at(name: str) -> str:
+    """Where a collection is. Raises Refused for what is no name: it could lead elsewhere."""
+    try:
+        return f"/v1/collections/{NAME.validate_python(name)}"
+    except ValidationError:
+        sentence = f"{name!r} is no collection's name: 1 to 100 letters, digits, dots, dashes and underscores."
+        raise Refused(sentence, Exit.USAGE) from None
+
+
+def ensure(caller: Client, name: str, rules: dict[str, Any]) -> None:
+    """Make a collection with these rules, unless it is there."""
+    try:
+        caller.call("GET", at(name))
+    except Refused as refused:
+        if refused.code is not Exit.NOT_FOUND:
+            raise
+        caller.call("PUT", at(name), json=rules)

@@ -148,11 +148,13 @@ def _taken(caller: Client, host: str, count: int, ttl: float | None) -> dict[str
 
 
 def _extended(caller: Client, lease: str, ttl: float | None = None) -> Any:
-    return caller.call("POST", f"/v1/fetch-leases/{quote(lease)}/extend", json={"ttl": ttl} if ttl is not None else {})
+    return caller.call(
+        "POST", f"/v1/fetch-leases/{quote(lease, safe='')}/extend", json={"ttl": ttl} if ttl is not None else {}
+    )
 
 
 def _released(caller: Client, lease: str) -> Any:
-    return caller.call("POST", f"/v1/fetch-leases/{quote(lease)}/release", json={})
+    return caller.call("POST", f"/v1/fetch-leases/{quote(lease, safe='')}/release", json={})
 
 
 def _told(caller: Client, report: dict[str, Any]) -> Any:

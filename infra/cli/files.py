@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from infra.cli.client import Client
+from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, done, show, size, table, talk
+from infra.cli.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Files: what jobs read.")
 FileId = Annotated[str, typer.Argument(help="SHA-256, SHA-1 or an unambiguous prefix of either.")]
@@ -78,7 +79,9 @@ def remove(
 
 
 def send(caller: Client, path: Path, direct: bool = False) -> dict[str, str]:
-    """Upload one file with a progress bar; `direct`: to the store itself."""
+    """Upload one file with a progress bar; `direct`: to the store itself. Raises Refused for an empty one."""
+    if not path.stat().st_size:
+        raise Refused(f"{path} is empty.", Exit.USAGE)
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     bars = Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal)
     with settled(path) as whole, bars:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from infra.cli import files, jobs, running
+from infra.cli import collections, files, jobs, running
 from infra.cli.client import Client, Refused
 from infra.cli.context import AlwaysJson, Json, client, show, table
 from infra.cli.exits import Exit
@@ -32,13 +32,9 @@ def import_file(
 ) -> None:
     """Bring in a CSV file of albums, again and again: what is known keeps its progress, nothing is deleted."""
     caller = client(context)
-    try:
-        caller.call("GET", f"/v1/collections/{quote(collection)}")
-    except Refused as refused:
-        if refused.code is not Exit.NOT_FOUND:
-            raise
-        caller.call("PUT", f"/v1/collections/{quote(collection)}", json=RULES)
+    collections.at(collection)  # before anything is sent
     file = files.send(caller, path)
+    collections.ensure(caller, collection, RULES)
     asked = {"collection": collection, "file": file["sha256"], "format": "csv", "key": column or list(COLUMNS)}
     job = caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked})
     jobs.conclude(jobs.follow(caller, job, timeout), as_json)
@@ -101,7 +97,7 @@ def run(
         lambda: _taken(caller, number, collection), lambda lease: _released(caller, lease, collection)
     ) as told:
         # Without a lease there need not even be such a collection.
-        rules = caller.call("GET", f"/v1/collections/{quote(collection)}") if told["albums"] else RULES
+        rules = caller.call("GET", collections.at(collection)) if told["albums"] else RULES
         keeper = running.Keeper(lambda: _extended(caller, told["lease"], collection), rules["ttl"])
 
         def search(album: dict[str, Any]) -> str | None:
@@ -138,11 +134,11 @@ def _submitted(caller: Client, body: Any, collection: str) -> Any:
 
 
 def _extended(caller: Client, lease: str, collection: str) -> Any:
-    return caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/extend", json={})
+    return caller.call("POST", f"{collections.at(collection)}/leases/{quote(lease, safe='')}/extend", json={})
 
 
 def _released(caller: Client, lease: str, collection: str) -> Any:
-    return caller.call("POST", f"/v1/collections/{quote(collection)}/leases/{quote(lease)}/release", json={})
+    return caller.call("POST", f"{collections.at(collection)}/leases/{quote(lease, safe='')}/release", json={})
 
 
 def _places(output: str) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from infra.cli import files, jobs
+from infra.cli import collections, files, jobs
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, data, show, table, talk
 from infra.cli.exits import Exit
@@ -70,8 +70,9 @@ def _import(
 ) -> int:
     """Import a file and say what became of it; returns how many lines were rejected."""
     caller = client(context)
-    ensure(caller, collection)
+    collections.at(collection)  # before anything is sent
     file = files.send(caller, path)
+    collections.ensure(caller, collection, {})
     asked = {"collection": collection, "file": file["sha256"]} | params
     job = jobs.follow(caller, caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked}), timeout)
     jobs.conclude(job, as_json)
@@ -98,16 +99,6 @@ def report(caller: Client, job_id: str) -> Iterator[dict[str, Any]]:
             yield from map(orjson.loads, source)
 
 
-def ensure(caller: Client, collection: str) -> None:
-    """Make a collection with the usual rules, unless it is there."""
-    try:
-        caller.call("GET", f"/v1/collections/{quote(collection)}")
-    except Refused as refused:
-        if refused.code is not Exit.NOT_FOUND:
-            raise
-        caller.call("PUT", f"/v1/collections/{quote(collection)}", json={})
-
-
 @app.command("count")
 def count(
     context: typer.Context,
@@ -118,7 +109,7 @@ def count(
 ) -> None:
     """How many items are in which state."""
     wanted = {k: v for k, v in (("state", state), ("partition", partition)) if v is not None}
-    counts = client(context).call("GET", f"/v1/collections/{quote(collection)}/counts", params=wanted)
+    counts = client(context).call("GET", f"{collections.at(collection)}/counts", params=wanted)
     if as_json:
         show(counts)
         return
@@ -136,9 +127,8 @@ def listing(
 ) -> None:
     """Some items."""
     wanted = {"state": state, "dead": "1" if dead else None, "limit": limit}
-    page = client(context).call(
-        "GET", f"/v1/collections/{quote(collection)}/items", params={k: v for k, v in wanted.items() if v is not None}
-    )
+    params = {k: v for k, v in wanted.items() if v is not None}
+    page = client(context).call("GET", f"{collections.at(collection)}/items", params=params)
     if as_json:
         show(page["items"])
         return
@@ -154,7 +144,7 @@ def one(
     as_json: Json = False,
 ) -> None:
     """One item and what has happened to it. Write `--` before a key that begins with a dash."""
-    item = client(context).call("GET", f"/v1/collections/{quote(collection)}/items/{quote(key, safe='')}")
+    item = client(context).call("GET", f"{collections.at(collection)}/items/{quote(key, safe='')}")
     if as_json:
         show(item)
         return

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from infra.cli import collections
 from infra.cli.context import AlwaysJson, client, show
 from infra.cli.items import Collection
 
@@ -27,7 +28,7 @@ def take(
     """Take items."""
     wanted = {"count": count, "worker": worker, "ttl": ttl, "partition": partition}
     body = {k: v for k, v in wanted.items() if v is not None}
-    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases", json=body))
+    show(client(context).call("POST", f"{collections.at(collection)}/leases", json=body))
 
 
 @app.command("extend")
@@ -40,7 +41,7 @@ def extend(
 ) -> None:
     """Hold a lease for longer."""
     body = {"ttl": ttl} if ttl is not None else {}
-    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/extend", json=body))
+    show(client(context).call("POST", f"{collections.at(collection)}/leases/{quote(lease, safe='')}/extend", json=body))
 
 
 @app.command("release")
@@ -48,7 +49,7 @@ def release(
     context: typer.Context, lease: Lease, collection: Collection = "segments", _as_json: AlwaysJson = False
 ) -> None:
     """Give back what a lease still holds."""
-    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/release", json={}))
+    show(client(context).call("POST", f"{collections.at(collection)}/leases/{quote(lease, safe='')}/release", json={}))
 
 
 @app.command("release-older")
@@ -59,7 +60,7 @@ def release_older(
     _as_json: AlwaysJson = False,
 ) -> None:
     """Give back what old leases still hold, whoever has them. Their attempts do not count."""
-    at = f"/v1/collections/{quote(collection)}/release"
+    at = f"{collections.at(collection)}/release"
     leases = items = 0
     asked = time.monotonic() - older_than  # what is taken from now on stays
     while (told := client(context).call("POST", at, json={"older_than": time.monotonic() - asked}))["leases"]:
@@ -86,4 +87,4 @@ def submit(
         for key in keys or ()
     ]
     body = {"results": results} if results else {"completed": "all"}
-    show(client(context).call("POST", f"/v1/collections/{quote(collection)}/leases/{lease}/submit", json=body))
+    show(client(context).call("POST", f"{collections.at(collection)}/leases/{quote(lease, safe='')}/submit", json=body))

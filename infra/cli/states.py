@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, get_args
-from urllib.parse import quote
 
 import typer
 
-from infra.cli import files, jobs
+from infra.cli import collections, files, jobs
 from infra.cli.client import Client, Refused
 from infra.cli.context import Json, client, show, talk
 from infra.cli.exits import Exit
@@ -33,7 +32,7 @@ def set_state(
     _check(state)
     caller = client(context)
     # A job would have read the whole file before it misses its collection, and fail instead.
-    caller.call("GET", f"/v1/collections/{quote(collection)}")
+    caller.call("GET", collections.at(collection))
     with files.settled(file) as whole:
         with whole.open(encoding="utf-8-sig", errors="surrogateescape") as source:
             named = list(islice(_named(source), AT_ONCE + 1))
@@ -68,7 +67,7 @@ def _at_once(
     if not sound:
         return 0, refused
     moves = [{"key": key, "state": state} for key in sound]
-    told = caller.call("POST", f"/v1/collections/{quote(collection)}/moves", json={"moves": moves})
+    told = caller.call("POST", f"{collections.at(collection)}/moves", json={"moves": moves})
     refused += [(sound[key], key, "unknown_item") for key in told["unknown"]]
     refused += [(sound[each["key"]], each["key"], each["code"]) for each in told["rejected"]]
     return told["updated"], refused

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from infra.cli import running
+from infra.cli import collections, running
 from infra.cli.client import Refused, refusal, unanswered
 from infra.cli.context import client, talk
 from infra.cli.exits import Exit
@@ -43,6 +43,7 @@ def run(
     closes give back what is not done.
     """
     where = client(context)
+    collections.at(collection)  # before anybody is asked
     logging.getLogger("reelmill.worker").addHandler(logging.StreamHandler())
     try:
         with Worker(where.url, where.token, collection, name, Terms(batch, ttl, partition), forever) as worker:

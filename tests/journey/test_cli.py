@@ -94,6 +94,20 @@ def test_mistakes_have_their_codes(system: System, tmp_path: Path) -> None:
     away = reelmill(system, "jobs", "list", REELMILL_URL="http://127.0.0.1:1")
     assert (away.returncode, away.stdout) == (Exit.FAILED, "")
     assert "reelmill up" in away.stderr
+    (tmp_path / "some.csv").write_text("id\nk\n")
+    for words in (
+        ("inventory", "import", str(tmp_path / "some.csv")),
+        ("items", "count"),
+        ("lease", "take", "1"),
+        ("worker", "run", "true"),
+    ):
+        named = reelmill(system, *words[:2], "-c", "bad name/x", *words[2:])
+        assert (named.returncode, "is no collection's name" in named.stderr) == (Exit.USAGE, True), named.stderr
+    (tmp_path / "empty.csv").touch()
+    for word in ("inventory", "items"):
+        empty = reelmill(system, word, "import", str(tmp_path / "empty.csv"), "-c", "of-nothing")
+        assert (empty.returncode, empty.stderr) == (Exit.USAGE, f"{tmp_path / 'empty.csv'} is empty.\n")
+        assert reelmill(system, "collections", "show", "of-nothing").returncode == Exit.NOT_FOUND
     nobody = reelmill(system, "--home", str(tmp_path), "jobs", "list", REELMILL_URL="", REELMILL_TOKEN="")
     assert nobody.returncode == Exit.FAILED
     assert "reelmill up" in nobody.stderr
