@@ -25,9 +25,14 @@ class Refused(Exception):
 
 
 class Client:
-    """Calls to a gateway. `url` and `token` come from the options, the environment or `endpoints.json`."""
+    """Calls to a gateway. `url` and `token` come from the options, the environment or `endpoints.json`.
+
+    Raises Refused when `url` cannot be a gateway's.
+    """
 
     def __init__(self, url: str, token: str) -> None:
+        if not _leads_somewhere(url):
+            raise Refused(f"{url} is no address of a gateway; it begins with http:// or https://.", Exit.USAGE)
         headers = {"Authorization": f"Bearer {token}"}
         self.url, self.token = url, token
         self._http = httpx.Client(
@@ -120,6 +125,14 @@ class Client:
         if response.is_error:
             raise refusal(response)
         return response
+
+
+def _leads_somewhere(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)
 
 
 def _chunks(path: Path, seen: Callable[[int], None]) -> Iterator[bytes]:

@@ -94,6 +94,12 @@ def test_mistakes_have_their_codes(system: System, tmp_path: Path) -> None:
     away = reelmill(system, "jobs", "list", REELMILL_URL="http://127.0.0.1:1")
     assert (away.returncode, away.stdout) == (Exit.FAILED, "")
     assert "reelmill up" in away.stderr
+    for address in ("notaurl", "http://a:b", "ftp://a.example"):
+        said = f"{address} is no address of a gateway; it begins with http:// or https://.\n"
+        nowhere = reelmill(system, "jobs", "list", REELMILL_URL=address)
+        assert (nowhere.returncode, nowhere.stderr) == (Exit.USAGE, said)
+        nowhere = reelmill(system, "replicate", address, "--peer-token", "t")
+        assert (nowhere.returncode, nowhere.stderr) == (Exit.USAGE, said)
     (tmp_path / "some.csv").write_text("id\nk\n")
     for words in (
         ("inventory", "import", str(tmp_path / "some.csv")),
