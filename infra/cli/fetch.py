@@ -134,7 +134,7 @@ def _reported(caller: Client, lease: str, task: int, ended: subprocess.Completed
     if ended.returncode == running.MISSING:
         _told(caller, {"unavailable": [{"task": task, "reason": running.why(ended)}], "lease": lease})
         return None
-    return running.why(ended)
+    return running.why(ended) if ended.returncode else "the command printed no location"
 
 
 def _left(until: str | None) -> float:

@@ -480,6 +480,9 @@ def test_the_command_line(running: System, reelmill: CommandLine, tmp_path: Path
     assert reelmill("fetch", "release", lease["lease"])["released"] == 1
     fetch = ("sh", "-c", '[ "$0" = 5 ] && exit 44; [ "$0" = 6 ] && exit 3; echo working; echo "/music/$0"', "{id}")
     reelmill("fetch", "run", "cli.example", "100", "--", *fetch, code=Exit.FAILED)
+    reelmill("fetch", "run", "cli.example", "100", "--", "echo", "", code=Exit.FAILED)
+    assert "the command printed no location" in reelmill.talk
+    assert "exit code 0" not in reelmill.talk
     tasks = reelmill("fetch", "list", "--host", "cli.example", "--json")
     assert [(t["external_id"], t["state"], t["location"]) for t in tasks] == [
         ("5", "unavailable", None),
