@@ -4,6 +4,7 @@ import re
 
 from starlette.requests import Request
 
+HTML, JSON = "text/html", "application/json"
 QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
 Weight = tuple[float, int, int]
 UNNAMED: Weight = (0.0, 0, 0)

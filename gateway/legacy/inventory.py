@@ -14,7 +14,7 @@ from gateway.fetching import INVENTORY
 from gateway.leases import answered, identity, order_of
 from gateway.legacy import forms
 from gateway.legacy.paging import document
-from gateway.preference import preferred
+from gateway.preference import HTML, JSON, preferred
 from gateway.problems import Problem
 from gateway.services import services, transact
 from infra import collections, fetch_tasks, numbers
@@ -29,7 +29,6 @@ from schemas.leases import MOST_CANDIDATES, MOST_RESULTS, Order
 
 MOST = 100
 LONGEST_NUMBER = 18
-HTML, JSON = "text/html", "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 NO_LEASE = {"lease": None, "expires_at": None}
 NOTHING_TAKEN = NO_LEASE | {"retry_seconds": None}

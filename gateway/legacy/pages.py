@@ -11,6 +11,7 @@ from gateway import collections as native
 from gateway.console import page, rendering
 from gateway.legacy.paging import document
 from gateway.legacy.segments import COLLECTION, WORDS, collection_of, view
+from gateway.preference import HTML, JSON, preferred
 from gateway.problems import Problem
 from gateway.services import transact
 from infra import collections
@@ -23,7 +24,7 @@ OTHERS = 100
 
 async def index(request: Request) -> Response:
     """How many items a collection has in each state, and a page of them. JSON if the caller prefers it."""
-    name, as_json = collection_of(request), "application/json" in request.headers.get("accept", "")
+    name, as_json = collection_of(request), preferred(request, HTML, JSON) == JSON
     try:
         counted = await transact(request, collections.counts, name)
         rows, rest = await native.listed(request, name, SAMPLE)
