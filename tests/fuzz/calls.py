@@ -75,7 +75,8 @@ def fault(answer: httpx.Response) -> str | None:
     if answer.request.method == "HEAD":
         return None
     kind = answer.headers.get("content-type", "")
-    if kind.startswith("text/html") and answer.request.url.path.startswith("/id/"):
+    path = answer.request.url.path
+    if kind.startswith("text/html") and (path == "/" or path.startswith("/id/")):
         return None  # a page for people
     if not kind.startswith(MEDIA_TYPE):
         return f"is {kind or 'nothing'}"

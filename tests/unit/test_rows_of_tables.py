@@ -101,6 +101,7 @@ def test_lines_keep_their_numbers() -> None:
     assert items == [(2, "a", "", {"n": "1"}), (3, "b", "", {"n": "2\n2"}), (9, "d", "", {"n": "5"})]
     assert [(each["line"], each["reason"]) for each in report] == [
         (6, "bad_character"),
+        (7, "bad_character"),
         (8, "wrong_number_of_columns"),
     ]
 
