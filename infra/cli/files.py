@@ -80,12 +80,12 @@ def remove(
 
 def send(caller: Client, path: Path, direct: bool = False) -> dict[str, str]:
     """Upload one file with a progress bar; `direct`: to the store itself. Raises Refused for an empty one."""
-    if not path.stat().st_size:
-        raise Refused(f"{path} is empty.", Exit.USAGE)
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     bars = Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal)
     with settled(path) as whole, bars:
-        bar = bars.add_task(whole.name, total=whole.stat().st_size)
+        if not (size := whole.stat().st_size):
+            raise Refused(f"{path} is empty.", Exit.USAGE)
+        bar = bars.add_task(whole.name, total=size)
         way = caller.transfer if direct else caller.upload
         return way(whole, seen=lambda count: bars.advance(bar, count))
 

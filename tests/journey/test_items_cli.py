@@ -263,7 +263,7 @@ def test_a_worker_that_is_refused_says_why_in_a_sentence(system: System) -> None
         assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
         assert why in done.stderr
     nowhere = reelmill(system, "worker", "run", "--", "true", REELMILL_URL="gateway:8000")
-    assert (nowhere.returncode, nowhere.stderr[:11]) == (Exit.FAILED, "No answer f")
+    assert (nowhere.returncode, nowhere.stderr[:26]) == (Exit.USAGE, "gateway:8000 is no address")
     assert counts(system, "closed") == {"available": 1}
 
 
