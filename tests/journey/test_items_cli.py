@@ -285,7 +285,7 @@ def test_a_worker_whom_nobody_answers_says_so_once_and_goes_on(tmp_path: Path) -
         server.settimeout(PATIENCE)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         worker = subprocess.Popen(
-            [sys.executable, "-c", f"{HEARS}; from infra.cli.app import main; main()", "worker", "run", "--", "true"],
+            [sys.executable, "-c", f"{HEARS}from infra.cli.app import main; main()", "worker", "run", "--", "true"],
             env=os.environ | {"REELMILL_URL": url, "REELMILL_TOKEN": "any"},
             stderr=sink,
         )
