@@ -3,20 +3,21 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.bodies import LARGEST_PAGE, integer, read, reply
-from gateway.leases import identity, optional, request_id
+from gateway.leases import identity, optional
 from gateway.problems import Problem, unavailable
 from gateway.repeats import repeat_of
 from gateway.services import services, transact
 from infra import collections, db, fetch_stats, fetch_tasks, repeats
 from infra.fetch_items import Overtaken
 from infra.fetch_tasks import ATTEMPTS, Fill, Loss, Outcome, Said, Taker
+from infra.ids import new_id
 from infra.repeats import Repeat
 from infra.tokens import Role
 from schemas.fetching import (
@@ -40,8 +41,6 @@ from schemas.fetching import (
 )
 from schemas.hosts import normalise
 
-REQUESTS = UUID("7d1c7a46-1d0e-5b0e-9f0b-6f1f8a1c2a11")
-"""The same request of the same caller makes the same lease."""
 INVENTORY = "albums"
 REASONS = {
     "unknown_task": "Some of these tasks are not there; nothing was changed.",
@@ -61,11 +60,8 @@ async def acquire(request: Request) -> Response:
 
 async def taken(request: Request, asked: FetchLeaseRequest) -> FetchLeaseView:
     """A lease over tasks. What the caller does not live to hear of is given back."""
-    owner, repeat = identity(request).name, repeat_of(request, asked)
-    lease = uuid5(REQUESTS, f"{owner}\n{request_id(request)}")
-    ttl = asked.ttl or services(request).settings.fetch_seconds
-    taker = Taker(lease, owner, asked.worker, ttl)
-    rows = await transact(request, _take, repeat, asked.host, asked.count, taker)
+    owner, ttl = identity(request).name, asked.ttl or services(request).settings.fetch_seconds
+    lease, rows = await transact(request, _take, repeat_of(request, asked), asked, owner, ttl)
     if rows and await request.is_disconnected():
         await transact(request, fetch_tasks.forget, lease, owner)
     return FetchLeaseView(
@@ -77,9 +73,12 @@ async def taken(request: Request, asked: FetchLeaseRequest) -> FetchLeaseView:
     )
 
 
-def _take(connection: Connection, repeat: Repeat | None, host: str, count: int, taker: Taker) -> Sequence[db.Row]:
-    repeats.once(connection, repeat, lambda: str(taker.lease_id))
-    return fetch_tasks.take(connection, host, count, taker)
+def _take(
+    connection: Connection, repeat: Repeat | None, asked: FetchLeaseRequest, owner: str, ttl: float
+) -> tuple[UUID, Sequence[db.Row]]:
+    """The same request of the same caller has the same lease."""
+    lease = UUID(repeats.once(connection, repeat, lambda: str(new_id())))
+    return lease, fetch_tasks.take(connection, asked.host, asked.count, Taker(lease, owner, asked.worker, ttl))
 
 
 async def extend(request: Request) -> Response:
