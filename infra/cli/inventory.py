@@ -8,7 +8,7 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from infra.cli import collections, files, jobs, running
+from infra.cli import collections, items, jobs, running
 from infra.cli.client import Client, Refused
 from infra.cli.context import AlwaysJson, Json, client, show, table
 from infra.cli.exits import Exit
@@ -30,14 +30,13 @@ def import_file(
     timeout: jobs.Timeout = 3600,
     as_json: Json = False,
 ) -> None:
-    """Bring in a CSV file of albums, again and again: what is known keeps its progress, nothing is deleted."""
-    caller = client(context)
-    collections.at(collection)  # before anything is sent
-    file = files.send(caller, path)
-    collections.ensure(caller, collection, RULES)
-    asked = {"collection": collection, "file": file["sha256"], "format": "csv", "key": column or list(COLUMNS)}
-    job = caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked})
-    jobs.conclude(jobs.follow(caller, job, timeout), as_json)
+    """Bring in a CSV file of albums, again and again: what is known keeps its progress, nothing is deleted.
+
+    Exit code 1 when lines were rejected.
+    """
+    params = {"format": "csv", "key": column or list(COLUMNS)}
+    if items.bring_in(client(context), path, collection, params, timeout, as_json, RULES):
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command("lease", context_settings={"ignore_unknown_options": True})

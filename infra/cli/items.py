@@ -1,9 +1,10 @@
 """`reelmill items`: import a file, count, list, show."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -40,7 +41,7 @@ def import_file(
     Exit code 1 when lines were rejected.
     """
     params = {"format": form, "key": key or [], "partition": partition}
-    if _import(context, path, collection, params, timeout, as_json):
+    if bring_in(client(context), path, collection, params, timeout, as_json):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -60,19 +61,28 @@ def audioset(
     there = [folder / name for name in SEGMENT_LISTS if (folder / name).is_file()]
     if not there:
         raise Refused(f"There is none of {', '.join(SEGMENT_LISTS)} in {folder}.", Exit.NOT_FOUND)
-    rejected = [_import(context, path, collection, {"format": "audioset"}, timeout, as_json) for path in there]
+    caller, params = client(context), {"format": "audioset"}
+    rejected = [bring_in(caller, path, collection, params, timeout, as_json) for path in there]
     if any(rejected):
         raise typer.Exit(Exit.FAILED)
 
 
-def _import(
-    context: typer.Context, path: Path, collection: str, params: dict[str, Any], timeout: float, as_json: bool
+def bring_in(
+    caller: Client,
+    path: Path,
+    collection: str,
+    params: dict[str, Any],
+    timeout: float,
+    as_json: bool,
+    rules: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Import a file and say what became of it; returns how many lines were rejected."""
-    caller = client(context)
+    """Import a file and say what became of it; returns how many lines were rejected.
+
+    A collection that is not there is made, with these `rules`.
+    """
     collections.at(collection)  # before anything is sent
     file = files.send(caller, path)
-    collections.ensure(caller, collection, {})
+    collections.ensure(caller, collection, dict(rules))
     asked = {"collection": collection, "file": file["sha256"]} | params
     job = jobs.follow(caller, caller.call("POST", "/v1/jobs", json={"kind": "items.import", "params": asked}), timeout)
     jobs.conclude(job, as_json)

@@ -463,6 +463,9 @@ def test_the_command_line(running: System, reelmill: CommandLine, tmp_path: Path
     for inserted in (3, 0):
         job = reelmill("inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", "--json")
         assert job["result"]["inserted"] == inserted
+    (tmp_path / "i.csv").write_bytes(csv("k") + b"an album of nobody\n")
+    reelmill("inventory", "import", str(tmp_path / "i.csv"), "-c", "cli", code=Exit.FAILED)
+    assert "line 3: wrong_number_of_columns" in reelmill.talk
     for number in ("0", "101", "-1"):
         reelmill("inventory", "lease", number, "-c", "cli", code=Exit.FAILED)
         reelmill("fetch", "lease", "cli.example", number, code=Exit.FAILED)
