@@ -6,13 +6,13 @@ from sqlalchemy import Connection
 
 from infra.leasing.cases import Answer, Case, of
 from infra.leasing.collection import Collection, enter, enter_if_free
-from infra.leasing.keeping import abandon, drop, extend, give_back
+from infra.leasing.keeping import abandon, drop, extend, take_back
 from infra.leasing.moving import move
 from infra.leasing.requests import look_back, serve
 from infra.leasing.results import release, submit
 from schemas.leases import Abandon, Drop, Extend, Move, Order, Release, Submit
 
-__all__ = ["Answer", "Case", "answer", "give_back"]
+__all__ = ["Answer", "Case", "answer", "take_back"]
 
 #: Those who ask for other collections wait as long.
 PATIENCE = "1s"

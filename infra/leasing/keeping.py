@@ -7,9 +7,9 @@ import orjson
 from sqlalchemy import Connection
 
 from infra import db
-from infra.leasing import returning
 from infra.leasing.cases import Answer, Case, known
 from infra.leasing.collection import Collection
+from infra.leasing.returning import give_back
 from schemas.leases import Abandon, Drop, Extend, ExtensionView
 
 UNACKNOWLEDGED = ("not_acknowledged", "Whoever had it from the queue did not acknowledge it.")
@@ -43,16 +43,16 @@ def abandon(connection: Connection, collection: Collection, cases: Sequence[tupl
         owners=[order.owner for _, order in cases],
         requests=[order.request_id for _, order in cases],
     )
-    done = give_back(connection, collection, [row["id"] for row in rows])
+    done = take_back(connection, collection, [row["id"] for row in rows])
     for case, _ in cases:
         case.answer = Answer(200, orjson.dumps({"returned": sum(done.values())}))
 
 
-def give_back(connection: Connection, collection: Collection, lease_ids: Sequence[UUID]) -> dict[UUID, int]:
+def take_back(connection: Connection, collection: Collection, lease_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return all that these leases hold, uncharged: nobody has heard of them, and whoever asks again is served."""
     if lease_ids:
         db.run(connection, "leases.forget_requests", ids=list(lease_ids))
-    return returning.give_back(connection, collection, lease_ids, charged=False)
+    return give_back(connection, collection, lease_ids, charged=False)
 
 
 def drop(connection: Connection, collection: Collection, cases: Sequence[tuple[Case, Drop]]) -> None:
@@ -61,6 +61,6 @@ def drop(connection: Connection, collection: Collection, cases: Sequence[tuple[C
         mine = known(connection, collection, [each for each in cases if each[1].charged is charged])
         live = [order.lease for _, order, row in mine if row["ended_at"] is None]
         why = UNACKNOWLEDGED if charged else None
-        done = returning.give_back(connection, collection, live, why, charged=charged)
+        done = give_back(connection, collection, live, why, charged=charged)
         for case, order, _ in mine:
             case.answer = Answer(200, orjson.dumps({"returned": done.get(order.lease, 0)}))

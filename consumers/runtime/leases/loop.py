@@ -248,7 +248,7 @@ class LeaseRuntime:
             for name, collection in entered.items():
                 mine = [lease for lease, where in self._unheard.items() if where == name]
                 if collection is not None:
-                    desk.give_back(connection, collection, mine)
+                    desk.take_back(connection, collection, mine)
         left = {lease: name for lease, name in self._unheard.items() if entered.get(name, name) is None}
         if len(left) < len(self._unheard):
             log.info("nobody heard of them", action="leases.taken_back", leases=len(self._unheard) - len(left))
